@@ -1,0 +1,76 @@
+"""The topic `catalogue` (compacted): what the shop sells, told to whoever needs stock and price.
+
+The admin endpoints write SQL and then these; recommend and ingest read the topic from its
+beginning and keep it in memory. Key: `item:<id>` or `offer:<id>`; an empty value deletes.
+"""
+
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+from shared.events import Currency, Id, Label, Money, Timestamp
+
+
+class ItemChanged(Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="item_changed"):
+    """An item as it stands now. Times are epoch ms; price is minor units of `currency`.
+
+    stock: pieces at hand, None where it is not counted; repeatable: may be offered to who already
+    bought it; countries: where it may be shown, empty for everywhere; recommendable: False keeps
+    postage, fees and the like out of offers; fields: any other attributes, by name.
+    """
+
+    item: Id
+    title: Label = ""
+    category: Label | None = None
+    brand: Label | None = None
+    price: Money | None = None
+    currency: Currency | None = None
+    stock: Annotated[int, Meta(ge=0)] | None = None
+    active: bool = True
+    recommendable: bool = True
+    repeatable: bool = False
+    valid_from: Timestamp | None = None
+    valid_to: Timestamp | None = None
+    countries: list[Label] = []
+    fields: dict[str, Any] = {}
+    changed_at: int = 0
+
+
+class OfferChanged(Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="offer_changed"):
+    """A promotion on some items, such as a percentage off, while it is valid."""
+
+    offer: Id
+    title: Label = ""
+    items: list[Id] = []
+    percent_off: Annotated[int, Meta(ge=0, le=100)] = 0
+    active: bool = True
+    valid_from: Timestamp | None = None
+    valid_to: Timestamp | None = None
+    changed_at: int = 0
+
+
+Change: TypeAlias = ItemChanged | OfferChanged
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Change] = msgspec.json.Decoder(Change)
+
+
+def encode(change: Change) -> bytes:
+    """The change as JSON, as it stands in `catalogue`."""
+    return _encoder.encode(change)
+
+
+def decode(data: bytes) -> Change:
+    """A change from `catalogue`. Raises msgspec.ValidationError or DecodeError."""
+    return _decoder.decode(data)
+
+
+def item_key(item: str) -> str:
+    """The compaction key of an item."""
+    return "item:" + item
+
+
+def offer_key(offer: str) -> str:
+    """The compaction key of an offer."""
+    return "offer:" + offer

@@ -1,0 +1,106 @@
+"""Decisions on offers: what /v1/recommend answers, and the record it leaves in `decisions`."""
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+ConsentMode: TypeAlias = Literal["profiled", "context_only"]
+Fallback: TypeAlias = Literal["none", "no_profile", "trending", "catalogue"]
+"""How far down the ladder an answer stepped (`none`: not at all)."""
+Arm: TypeAlias = Literal["personalised", "random"]
+
+
+class Reason(Struct, kw_only=True, omit_defaults=True):
+    """Why an item is offered. `evidence` holds what produced it: own events, a rule, counts."""
+
+    code: str
+    evidence: dict[str, Any] = {}
+
+
+class OfferedItem(Struct, kw_only=True):
+    """One offer. `rank` counts from 1; `explore`: shown to learn rather than to earn;
+    offer: the promotion that holds for it now, if any."""
+
+    id: str
+    rank: int
+    score: float
+    explore: bool
+    reasons: list[Reason]
+    offer: str | None = None
+
+
+class Filtered(Struct, kw_only=True):
+    """How many candidates a hard rule withheld."""
+
+    reason: str
+    count: int
+
+
+class ModelName(Struct, kw_only=True):
+    """Which model ranked. `trained_at` is RFC 3339, or None for the untrained baseline."""
+
+    name: str
+    version: str
+    trained_at: str | None = None
+
+
+class ProfileSeen(Struct, kw_only=True):
+    """What of the profile the decision saw: facts folded so far and its clock (epoch ms)."""
+
+    events: int
+    clock: int
+
+
+class Recommendation(Struct, kw_only=True, omit_defaults=False):
+    """The answer of /v1/recommend. `profile_age_ms` is None where no profile was read.
+
+    profile_age_ms: real ms since the newest event in the profile was accepted.
+    """
+
+    decision_id: str
+    arm: Arm
+    model: ModelName
+    profile_age_ms: int | None
+    fallback: Fallback
+    consent_mode: ConsentMode
+    items: list[OfferedItem]
+    filtered: list[Filtered]
+    profile: ProfileSeen | None = None
+
+
+class Decision(Struct, kw_only=True):
+    """The record in `decisions`: the answer, whom it was for, and what was asked.
+
+    `decided_at` is business time, epoch ms. `features` and `propensities` are per item of the
+    answer, in its order.
+    """
+
+    decision_id: str
+    decided_at: int
+    placement: str
+    answer: Recommendation
+    customer: str | None = None
+    anonymous: str | None = None
+    context: dict[str, Any] = {}
+    features: list[dict[str, float]] = []
+    propensities: list[float] = []
+
+
+_encoder = msgspec.json.Encoder()
+_decision_decoder = msgspec.json.Decoder(Decision)
+
+
+def encode_answer(answer: Recommendation) -> bytes:
+    """The answer's JSON."""
+    return _encoder.encode(answer)
+
+
+def encode_decision(decision: Decision) -> bytes:
+    """The record's JSON, as it stands in `decisions`."""
+    return _encoder.encode(decision)
+
+
+def decode_decision(data: bytes) -> Decision:
+    """A record from `decisions`. Raises msgspec.ValidationError or DecodeError."""
+    return _decision_decoder.decode(data)

@@ -1,0 +1,89 @@
+"""The view of a profile: what recommend reads of one shopper, in one call.
+
+The profile service derives it from the state on each write; it lies packed (msgpack arrays) in
+field `v` of the identity's hash. Times are epoch milliseconds.
+"""
+
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+VIEW_VERSION: Final = 1
+
+VIEWED: Final = 1
+CARTED: Final = 2
+BOUGHT: Final = 3
+WISHED: Final = 4
+CLICKED: Final = 5
+KIND_NAMES: Final = {
+    VIEWED: "item_viewed",
+    CARTED: "cart_added",
+    BOUGHT: "purchased",
+    WISHED: "wishlist_added",
+    CLICKED: "offer_clicked",
+}
+KIND_WEIGHTS: Final = {VIEWED: 1, CARTED: 4, BOUGHT: 8, WISHED: 3, CLICKED: 2}
+"""How much each kind of interest adds to affinities and item statistics."""
+
+AFFINITY_FIELDS: Final = ("category", "brand", "price_band")
+
+
+class Interest(Struct, array_like=True, frozen=True):
+    """One of the shopper's own events on an item; `kind` is a key of KIND_NAMES."""
+
+    at: int
+    kind: int
+    item: str
+
+
+class Session(Struct, array_like=True):
+    """The running session: it ends after 30 minutes idle. `items` oldest first, at most 20."""
+
+    started: int = 0
+    last: int = 0
+    items: list[str] = []
+
+
+class View(Struct, array_like=True):
+    """What an offer is decided on.
+
+    clock: greatest event time folded; events: facts folded so far, absorbed ones included;
+    owner: set on an anonymous visitor that a customer has absorbed;
+    recent: newest first, at most 12; cart: items in it, newest first;
+    bought: newest first, at most 200; dismissed: "less like this";
+    affinities: field of AFFINITY_FIELDS → [(value, weight in thousandths as of `clock`)], best
+    first, at most 5; paused: profiling paused by the shopper, so offers use the request alone.
+    """
+
+    version: int = VIEW_VERSION
+    clock: int = 0
+    events: int = 0
+    owner: str | None = None
+    session: Session = msgspec.field(default_factory=Session)
+    recent: list[Interest] = []
+    cart: list[str] = []
+    bought: list[str] = []
+    dismissed: list[str] = []
+    affinities: dict[str, list[tuple[str, int]]] = {}
+    orders: int = 0
+    paused: bool = False
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(View)
+
+
+def encode_view(view: View) -> bytes:
+    """The view as it lies in Redis."""
+    return _encoder.encode(view)
+
+
+def decode_view(data: bytes) -> View:
+    """The view from Redis. Raises msgspec.ValidationError or DecodeError."""
+    return _decoder.decode(data)
+
+
+def price_band(price: int) -> str:
+    """The octave a price in minor units lies in: band `n` holds 2^(n-1) up to 2^n - 1."""
+    return str(price.bit_length())

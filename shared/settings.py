@@ -1,0 +1,72 @@
+"""Settings that all services share, read once from `ATTUNE_*` and then passed explicitly."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+from shared.clock import Clock
+from shared.errors import SettingsError
+
+
+class FromEnvironment:
+    """Reads a frozen dataclass from the environment: field `x` from `<prefix>X`."""
+
+    prefix = "ATTUNE_"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Raises SettingsError, naming the variable, when a value does not parse."""
+        source = os.environ if environment is None else environment
+        values: dict[str, Any] = {}
+        for entry in fields(cls):  # type: ignore[arg-type]
+            name = cls.prefix + entry.name.upper()
+            if name not in source:
+                continue
+            try:
+                values[entry.name] = _parse(entry.type, source[name])
+            except ValueError as error:
+                raise SettingsError(f"{name}: {error}") from None
+        return cls(**values)
+
+
+def _parse(kind: Any, text: str) -> Any:
+    if kind is bool:
+        if text.lower() not in {"0", "1", "true", "false"}:
+            raise ValueError(f"true or false, not {text!r}")
+        return text.lower() in {"1", "true"}
+    if kind is Clock:
+        return Clock.parse(text)
+    return kind(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings(FromEnvironment):
+    """Where the log, the store and the database are, and how this deployment runs.
+
+    fetch_wait_ms: how long a fetch may wait at the broker; the embedded broker does not wake a
+    waiting fetch when data arrives, so embedded runs keep it short.
+    store_durability: `aof` (Redis persists; offsets wait for it) or `volatile` (rebuilt at start).
+    """
+
+    environment: str = "development"
+    bootstrap: str = "127.0.0.1:9092"
+    redis: str = "redis://127.0.0.1:6379/0"
+    database: str = "sqlite+aiosqlite:///.attune/attune.db"
+    namespace: str = ""
+    clock: Clock = field(default_factory=Clock)
+    partitions: int = 16
+    replication: int = 1
+    host: str = "127.0.0.1"
+    fetch_wait_ms: int = 500
+    idempotent_produce: bool = True
+    store_durability: str = "aof"
+    models: str = ".attune/models"
+
+    def __post_init__(self) -> None:
+        if self.environment == "production" and self.clock.accelerated:
+            raise SettingsError("ATTUNE_CLOCK: production runs on real time only")
+        if self.store_durability not in {"aof", "volatile"}:
+            raise SettingsError("ATTUNE_STORE_DURABILITY: aof or volatile")
+        if not 1 <= self.partitions <= 1024:
+            raise SettingsError("ATTUNE_PARTITIONS: 1 to 1024")

@@ -1,0 +1,66 @@
+"""Triggers: what marketing tools receive as CloudEvents, and suppressions: what was not sent."""
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+CLOUDEVENTS_VERSION: Final = "1.0"
+SOURCE: Final = "attune/profile"
+
+
+class Fatigue(Struct, kw_only=True):
+    """The budget a message was weighed against: messages used of budget in window (hours)."""
+
+    used: int
+    budget: int
+    window: int
+
+
+class Payload(Struct, kw_only=True):
+    """What to talk about: item ids and offers, best first."""
+
+    items: list[str] = []
+    offers: list[dict[str, Any]] = []
+
+
+class Trigger(Struct, kw_only=True):
+    """A customer's moment, decided once. Times are epoch ms of business time.
+
+    `decision_id` is the trigger's id: hash(scenario, identity, causing event or due time).
+    """
+
+    decision_id: str
+    scenario: str
+    customer: str
+    channel: str
+    style: str
+    not_before: int
+    expires_at: int
+    dedupe_key: str
+    priority: int
+    fatigue: Fatigue
+    arm: str
+    evidence: list[str]
+    payload: Payload
+
+
+class Suppression(Trigger, kw_only=True):
+    """A message that was not sent, why, and when it may be tried again (None: never)."""
+
+    suppressed_by: str
+    retry_at: int | None = None
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Trigger)
+
+
+def encode(message: Trigger) -> bytes:
+    """The CloudEvent's data."""
+    return _encoder.encode(message)
+
+
+def decode(data: bytes) -> Trigger:
+    """The data of a trigger's CloudEvent. Raises msgspec.ValidationError or DecodeError."""
+    return _decoder.decode(data)
