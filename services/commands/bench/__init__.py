@@ -1,0 +1,1 @@
+"""`attune bench`: measurements that repeat themselves and tell where the time goes."""
