@@ -11,6 +11,7 @@ AttuneError
   Unavailable             503           something Attune needs does not answer
     LogUnavailable        503
     StoreUnavailable      503
+    DatabaseUnavailable   503
   SettingsError           exit 2        a setting is missing, malformed or refused
 """
 
@@ -78,6 +79,10 @@ class LogUnavailable(Unavailable):
 
 class StoreUnavailable(Unavailable):
     code = "store_unavailable"
+
+
+class DatabaseUnavailable(Unavailable):
+    code = "database_unavailable"
 
 
 class SettingsError(AttuneError):
