@@ -1,0 +1,275 @@
+"""The mergeable part of a profile: what an identity's facts fold into, and how two are added.
+
+Invariant: everything here is a sum, a minimum, a maximum, a last-writer-wins register or a
+newest-N list, so `merge` is commutative and associative (sums over pruned buckets and the caps
+named below aside, see docs/state.md). Nothing decays in place: decay is applied when read.
+
+Times are epoch ms (UTC); days are `at // 86_400_000`, weeks `day // 7`. A `tie` is 32 bits of the
+event id's digest and orders what happened in the same millisecond.
+"""
+
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import Struct, field
+
+DAY_MS: Final = 86_400_000
+DAYS_KEPT: Final = 31
+WEEKS_KEPT: Final = 26
+RECENT_KEPT: Final = 20
+BOUGHT_KEPT: Final = 200
+MARKS_KEPT: Final = 100
+TRAITS_KEPT: Final = 50
+VALUES_KEPT: Final = 64
+"""Affinity values a field keeps; beyond it the least recently touched is dropped."""
+
+_V = TypeVar("_V", bound="Mark")
+
+
+class Touch(Struct, array_like=True, frozen=True, order=True):
+    """One own event on an item; ordered by time, then tie."""
+
+    at: int
+    tie: int
+    kind: int
+    item: str
+
+
+class Mark(Struct, array_like=True, frozen=True, order=True):
+    """A last-writer-wins register: `value` 0 is a tombstone."""
+
+    at: int
+    tie: int
+    value: int
+
+
+class Trait(Struct, array_like=True, frozen=True):
+    """A last-writer-wins trait."""
+
+    at: int
+    tie: int
+    value: Any
+
+
+class Consent(Struct, array_like=True, frozen=True):
+    """Latest times of an authenticated grant, a denial, and a grant by an anonymous visitor."""
+
+    granted: int = 0
+    denied: int = 0
+    anonymous_granted: int = 0
+
+    @property
+    def allows(self) -> bool:
+        """An anonymous grant never lifts a denial; a later authenticated grant does."""
+        if self.denied:
+            return self.granted > self.denied
+        return bool(self.granted or self.anonymous_granted)
+
+    @property
+    def denies(self) -> bool:
+        """Whether a denial stands."""
+        return bool(self.denied) and self.granted <= self.denied
+
+
+class Component(Struct, array_like=True):
+    """Sums, registers and lists of one identity, or of a part of its life.
+
+    totals: fact code → count; days: day → {fact code: count}; affinities: index into
+    AFFINITY_FIELDS → value → week → weight; recent: newest first; cart: item → quantity register;
+    wishes, dismissed: item → 1 or 0; bought: item → time last bought; revenue, refunded:
+    currency → minor units; consents: `purpose|channel` → Consent.
+    """
+
+    first_at: int = 0
+    last_at: int = 0
+    events: int = 0
+    sessions: int = 0
+    totals: dict[int, int] = field(default_factory=dict)
+    days: dict[int, dict[int, int]] = field(default_factory=dict)
+    affinities: dict[int, dict[str, dict[int, int]]] = field(default_factory=dict)
+    recent: list[Touch] = field(default_factory=list)
+    cart: dict[str, Mark] = field(default_factory=dict)
+    wishes: dict[str, Mark] = field(default_factory=dict)
+    dismissed: dict[str, Mark] = field(default_factory=dict)
+    bought: dict[str, int] = field(default_factory=dict)
+    orders: int = 0
+    first_order_at: int = 0
+    last_order_at: int = 0
+    revenue: dict[str, int] = field(default_factory=dict)
+    refunded: dict[str, int] = field(default_factory=dict)
+    traits: dict[str, Trait] = field(default_factory=dict)
+    consents: dict[str, Consent] = field(default_factory=dict)
+    paused: Mark = Mark(0, 0, 0)
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Component)
+
+
+def pack(component: Component) -> bytes:
+    """The component as it travels in `profile_absorbed`."""
+    return _encoder.encode(component)
+
+
+def unpack(data: bytes) -> Component:
+    """A packed component. Raises msgspec.ValidationError or DecodeError."""
+    return _decoder.decode(data)
+
+
+def add(counts: dict[Any, int], key: Any, amount: int) -> None:
+    """Adds to one count."""
+    counts[key] = counts.get(key, 0) + amount
+
+
+def earliest(one: int, other: int) -> int:
+    """The smaller of two times, where 0 stands for none."""
+    return min(one, other) if one and other else one or other
+
+
+def newest_marks(marks: dict[str, _V], kept: int = MARKS_KEPT) -> None:
+    """Drops the oldest registers beyond `kept`."""
+    while len(marks) > kept:
+        del marks[min(marks, key=lambda item: (marks[item], item))]
+
+
+def newest_bought(bought: dict[str, int]) -> None:
+    """Drops the items bought longest ago beyond BOUGHT_KEPT."""
+    excess = len(bought) - BOUGHT_KEPT
+    if excess > 0:
+        for item in sorted(bought, key=lambda item: (bought[item], item))[:excess]:
+            del bought[item]
+
+
+def settle_cart(component: Component) -> None:
+    """Drops the cart registers that a purchase of the same item has overtaken."""
+    bought = component.bought
+    for item in [item for item, mark in component.cart.items() if mark.at <= bought.get(item, 0)]:
+        del component.cart[item]
+
+
+def newest_values(values: dict[str, dict[int, int]]) -> None:
+    """Drops the affinity values touched longest ago beyond VALUES_KEPT."""
+    while len(values) > VALUES_KEPT:
+        del values[min(values, key=lambda value: (max(values[value]), value))]
+
+
+def newest_traits(traits: dict[str, Trait]) -> None:
+    """Drops the traits set longest ago beyond TRAITS_KEPT."""
+    while len(traits) > TRAITS_KEPT:
+        del traits[min(traits, key=lambda name: (traits[name].at, traits[name].tie, name))]
+
+
+def insert_touch(recent: list[Touch], touch: Touch) -> None:
+    """Puts a touch in its place in a newest-first list of at most RECENT_KEPT."""
+    place = 0
+    for place, other in enumerate(recent):  # noqa: B007  (most touches are the newest)
+        if touch > other:
+            break
+    else:
+        place = len(recent)
+    if place < RECENT_KEPT:
+        recent.insert(place, touch)
+        del recent[RECENT_KEPT:]
+
+
+def advance(component: Component, at: int) -> None:
+    """Moves the clock to `at` if that is later, and drops the buckets that fall out."""
+    before = component.last_at
+    component.first_at = earliest(component.first_at, at)
+    if at <= before:
+        return
+    component.last_at = at
+    day = at // DAY_MS
+    if day == before // DAY_MS:
+        return
+    oldest_day = day - DAYS_KEPT
+    for old in [old for old in component.days if old <= oldest_day]:
+        del component.days[old]
+    oldest_week = day // 7 - WEEKS_KEPT
+    if day // 7 == before // DAY_MS // 7:
+        return
+    for values in component.affinities.values():
+        for value in list(values):
+            weeks = values[value]
+            for old in [old for old in weeks if old <= oldest_week]:
+                del weeks[old]
+            if not weeks:
+                del values[value]
+
+
+def merge(into: Component, other: Component) -> None:
+    """Adds `other` to `into`, in place. Cost: the size of `other`."""
+    if other.first_at:
+        advance(into, other.first_at)
+        advance(into, other.last_at)
+    into.events += other.events
+    into.sessions += other.sessions
+    for code, count in other.totals.items():
+        add(into.totals, code, count)
+    _merge_buckets(into, other)
+    for touch in other.recent:
+        insert_touch(into.recent, touch)
+    _merge_marks(into.cart, other.cart)
+    _merge_marks(into.wishes, other.wishes)
+    _merge_marks(into.dismissed, other.dismissed)
+    for item, at in other.bought.items():
+        into.bought[item] = max(into.bought.get(item, 0), at)
+    newest_bought(into.bought)
+    settle_cart(into)
+    _merge_orders(into, other)
+    for name, trait in other.traits.items():
+        write_trait(into, name, trait)
+    for key, consent in other.consents.items():
+        into.consents[key] = merge_consent(into.consents.get(key, Consent()), consent)
+    into.paused = max(into.paused, other.paused)
+
+
+def write_trait(component: Component, name: str, trait: Trait) -> None:
+    """Sets a trait unless a later one stands."""
+    standing = component.traits.get(name)
+    if standing is None or (standing.at, standing.tie) < (trait.at, trait.tie):
+        component.traits[name] = trait
+        newest_traits(component.traits)
+
+
+def merge_consent(one: Consent, other: Consent) -> Consent:
+    """The latest of each kind."""
+    return Consent(
+        max(one.granted, other.granted),
+        max(one.denied, other.denied),
+        max(one.anonymous_granted, other.anonymous_granted),
+    )
+
+
+def _merge_buckets(into: Component, other: Component) -> None:
+    today = into.last_at // DAY_MS
+    for day, counts in other.days.items():
+        if day > today - DAYS_KEPT:
+            standing = into.days.setdefault(day, {})
+            for code, count in counts.items():
+                add(standing, code, count)
+    for index, values in other.affinities.items():
+        mine = into.affinities.setdefault(index, {})
+        for value, weeks in values.items():
+            for week, weight in weeks.items():
+                if week > today // 7 - WEEKS_KEPT:
+                    add(mine.setdefault(value, {}), week, weight)
+        newest_values(mine)
+
+
+def _merge_marks(into: dict[str, Mark], other: dict[str, Mark]) -> None:
+    for item, mark in other.items():
+        standing = into.get(item)
+        if standing is None or standing < mark:
+            into[item] = mark
+    newest_marks(into)
+
+
+def _merge_orders(into: Component, other: Component) -> None:
+    into.orders += other.orders
+    into.first_order_at = earliest(into.first_order_at, other.first_order_at)
+    into.last_order_at = max(into.last_order_at, other.last_order_at)
+    for currency, amount in other.revenue.items():
+        add(into.revenue, currency, amount)
+    for currency, amount in other.refunded.items():
+        add(into.refunded, currency, amount)

@@ -1,0 +1,216 @@
+"""Fold: one fact into one component. Pure: no clock, no draw, no call; one small function a type.
+
+Its only clock is the greatest event time that the component has seen.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from services.profile.component import (
+    DAY_MS,
+    DAYS_KEPT,
+    WEEKS_KEPT,
+    Component,
+    Consent,
+    Mark,
+    Touch,
+    Trait,
+    add,
+    advance,
+    earliest,
+    insert_touch,
+    merge_consent,
+    newest_bought,
+    newest_marks,
+    newest_values,
+    settle_cart,
+    write_trait,
+)
+from shared import events as facts
+from shared.profile import BOUGHT, CARTED, CLICKED, KIND_WEIGHTS, VIEWED, WISHED, price_band
+
+SESSION_IDLE_MS: Final = 30 * 60_000
+MAX_TRAIT_CHARS: Final = 512
+MARKETING: Final = "marketing"
+
+CODES: Final = {
+    kind: code
+    for code, kind in enumerate(
+        (
+            facts.ItemViewed,
+            facts.CartAdded,
+            facts.CartRemoved,
+            facts.Purchased,
+            facts.Refunded,
+            facts.OfferShown,
+            facts.OfferClicked,
+            facts.OfferDismissed,
+            facts.Searched,
+            facts.ListViewed,
+            facts.PageViewed,
+            facts.WishlistAdded,
+            facts.CheckoutStarted,
+            facts.MessageSent,
+            facts.MessageOpened,
+            facts.MessageClicked,
+        ),
+        start=1,
+    )
+}
+"""Fact type → the small number it is counted under. Append only: states in Redis hold them."""
+
+
+def fold(component: Component, fact: facts.Fact, tie: int, *, authenticated: bool) -> None:
+    """Adds one fact to a component, in place.
+
+    tie: 32 bits of the event id's digest; authenticated: the identity is a known customer, which
+    decides what a consent is worth.
+    """
+    at = fact.occurred_at
+    if not component.last_at or at > component.last_at + SESSION_IDLE_MS:
+        component.sessions += 1
+    advance(component, at)
+    component.events += 1
+    code = CODES.get(type(fact))
+    if code is not None:
+        add(component.totals, code, 1)
+        day = at // DAY_MS
+        if day > component.last_at // DAY_MS - DAYS_KEPT:
+            add(component.days.setdefault(day, {}), code, 1)
+    if isinstance(fact, facts.ConsentChanged):
+        _consent(component, fact.purpose, fact.channel, at, fact.granted, authenticated)
+        return
+    handler = _HANDLERS.get(type(fact))
+    if handler is not None:
+        handler(component, fact, at, tie)
+
+
+def consent_key(purpose: str, channel: str | None) -> str:
+    """The register of a purpose on a channel, or on all channels."""
+    return f"{purpose}|{channel or '*'}"
+
+
+def _interest(component: Component, fact: Any, at: int, tie: int, kind: int) -> None:
+    insert_touch(component.recent, Touch(at, tie, kind, fact.item))
+    _affinity(component, fact, at, KIND_WEIGHTS[kind])
+
+
+def _affinity(component: Component, fact: Any, at: int, weight: int) -> None:
+    week = at // DAY_MS // 7
+    if week <= component.last_at // DAY_MS // 7 - WEEKS_KEPT:
+        return
+    band = None if fact.price is None else price_band(fact.price)
+    for index, value in enumerate((fact.category, fact.brand, band)):
+        if value:
+            values = component.affinities.setdefault(index, {})
+            add(values.setdefault(value, {}), week, weight)
+            newest_values(values)
+
+
+def _mark(marks: dict[str, Mark], item: str, mark: Mark) -> None:
+    standing = marks.get(item)
+    if standing is None or standing < mark:
+        marks[item] = mark
+        newest_marks(marks)
+
+
+def _viewed(component: Component, fact: facts.ItemViewed, at: int, tie: int) -> None:
+    _interest(component, fact, at, tie, VIEWED)
+
+
+def _clicked(component: Component, fact: facts.OfferClicked, at: int, tie: int) -> None:
+    _interest(component, fact, at, tie, CLICKED)
+
+
+def _dismissed(component: Component, fact: facts.OfferDismissed, at: int, tie: int) -> None:
+    _mark(component.dismissed, fact.item, Mark(at, tie, 1))
+
+
+def _carted(component: Component, fact: facts.CartAdded, at: int, tie: int) -> None:
+    _mark(component.cart, fact.item, Mark(at, tie, fact.quantity))
+    settle_cart(component)
+    _interest(component, fact, at, tie, CARTED)
+
+
+def _uncarted(component: Component, fact: facts.CartRemoved, at: int, tie: int) -> None:
+    _mark(component.cart, fact.item, Mark(at, tie, 0))
+
+
+def _wished(component: Component, fact: facts.WishlistAdded, at: int, tie: int) -> None:
+    _mark(component.wishes, fact.item, Mark(at, tie, 1))
+    _interest(component, fact, at, tie, WISHED)
+
+
+def _unwished(component: Component, fact: facts.WishlistRemoved, at: int, tie: int) -> None:
+    _mark(component.wishes, fact.item, Mark(at, tie, 0))
+
+
+def _purchased(component: Component, fact: facts.Purchased, at: int, tie: int) -> None:
+    component.orders += 1
+    component.first_order_at = earliest(component.first_order_at, at)
+    component.last_order_at = max(component.last_order_at, at)
+    add(component.revenue, fact.currency, fact.total)
+    if fact.country:
+        write_trait(component, "country", Trait(at, tie, fact.country))
+    for line in fact.lines:
+        component.bought[line.item] = max(component.bought.get(line.item, 0), at)
+        _affinity(component, line, at, KIND_WEIGHTS[BOUGHT])
+    newest_bought(component.bought)
+    settle_cart(component)
+    for line in fact.lines[:5]:
+        insert_touch(component.recent, Touch(at, tie, BOUGHT, line.item))
+
+
+def _refunded(component: Component, fact: facts.Refunded, at: int, tie: int) -> None:
+    add(component.refunded, fact.currency, fact.total)
+
+
+def _traits(
+    component: Component, fact: facts.TraitsSet | facts.Identified, at: int, tie: int
+) -> None:
+    for name, value in sorted(fact.traits.items()):
+        if isinstance(value, str | int | float | bool) and len(str(value)) <= MAX_TRAIT_CHARS:
+            write_trait(component, name, Trait(at, tie, value))
+
+
+def _paused(component: Component, fact: facts.ProfilingPaused, at: int, tie: int) -> None:
+    component.paused = max(component.paused, Mark(at, tie, int(fact.paused)))
+
+
+def _unsubscribed(component: Component, fact: facts.MessageUnsubscribed, at: int, tie: int) -> None:
+    _consent(component, MARKETING, fact.channel, at, granted=False, authenticated=True)
+
+
+def _consent(
+    component: Component,
+    purpose: str,
+    channel: str | None,
+    at: int,
+    granted: bool,
+    authenticated: bool,
+) -> None:
+    if not granted:
+        change = Consent(denied=at)
+    elif authenticated:
+        change = Consent(granted=at)
+    else:
+        change = Consent(anonymous_granted=at)
+    key = consent_key(purpose, channel)
+    component.consents[key] = merge_consent(component.consents.get(key, Consent()), change)
+
+
+_HANDLERS: Final[dict[type[facts.Fact], Callable[[Component, Any, int, int], None]]] = {
+    facts.ItemViewed: _viewed,
+    facts.OfferClicked: _clicked,
+    facts.OfferDismissed: _dismissed,
+    facts.CartAdded: _carted,
+    facts.CartRemoved: _uncarted,
+    facts.WishlistAdded: _wished,
+    facts.WishlistRemoved: _unwished,
+    facts.Purchased: _purchased,
+    facts.Refunded: _refunded,
+    facts.TraitsSet: _traits,
+    facts.Identified: _traits,
+    facts.ProfilingPaused: _paused,
+    facts.MessageUnsubscribed: _unsubscribed,
+}

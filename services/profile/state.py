@@ -1,0 +1,65 @@
+"""The state of one identity: its component and what must not be merged, with the codec.
+
+`canonical` is what equality means (DESIGN invariant 1): positions, outbox and caches left out.
+"""
+
+import hashlib
+from typing import Final
+
+import msgspec
+from msgspec import Struct, field
+
+from services.profile.component import Component, Touch
+from shared.errors import AttuneError
+
+STATE_VERSION: Final = 1
+SENDS_KEPT: Final = 16
+
+
+class Profile(Struct, array_like=True):
+    """One identity's state.
+
+    owner: the customer who absorbed this anonymous visitor; trail: on an owned visitor, the
+    running session's touches, newest first (the counts went to the owner); absorbed: the
+    anonymous ids that logged in as this customer, sorted; decided: scenario → latest due or
+    decision time in ms; sends: times of the latest messages, newest first; overflowed: the
+    event-id window ran over at least once.
+    """
+
+    version: int = STATE_VERSION
+    component: Component = field(default_factory=Component)
+    owner: str | None = None
+    trail: list[Touch] = field(default_factory=list)
+    absorbed: list[str] = field(default_factory=list)
+    decided: dict[str, int] = field(default_factory=dict)
+    sends: list[int] = field(default_factory=list)
+    overflowed: bool = False
+
+
+_encoder = msgspec.msgpack.Encoder()
+_canonical = msgspec.msgpack.Encoder(order="deterministic")
+_decoder = msgspec.msgpack.Decoder(Profile)
+
+
+class UnknownStateVersion(AttuneError):
+    """The state in Redis was written by a newer Attune: refused, never guessed at."""
+
+    code = "unknown_state_version"
+
+
+def encode_state(profile: Profile) -> bytes:
+    """The state as it lies in Redis."""
+    return _encoder.encode(profile)
+
+
+def decode_state(data: bytes) -> Profile:
+    """The state from Redis. Raises UnknownStateVersion."""
+    profile = _decoder.decode(data)
+    if profile.version != STATE_VERSION:
+        raise UnknownStateVersion(f"state version {profile.version}, known is {STATE_VERSION}")
+    return profile
+
+
+def canonical(profile: Profile) -> str:
+    """SHA-256 of the state in one canonical order, in hexadecimal."""
+    return hashlib.sha256(_canonical.encode(profile)).hexdigest()

@@ -1,0 +1,74 @@
+"""The view: what recommend reads, derived from the state. Pure, and the only place that decays.
+
+An affinity's weight is the sum over weeks of weight x 2^(-age in weeks / HALF_LIFE_WEEKS), in
+thousandths, taken in sorted order so that the same state gives the same bytes.
+"""
+
+from typing import Final
+
+from services.profile.component import DAY_MS, WEEKS_KEPT, Component, Touch
+from services.profile.fold import CODES, SESSION_IDLE_MS
+from services.profile.state import Profile
+from shared import events as facts
+from shared.profile import AFFINITY_FIELDS, Interest, Session, View
+
+HALF_LIFE_WEEKS: Final = 4
+TOP_VALUES: Final = 5
+RECENT_SHOWN: Final = 12
+PURCHASE_CODE: Final = CODES[facts.Purchased]
+
+_DECAY: Final = [round(1000 * 0.5 ** (age / HALF_LIFE_WEEKS)) for age in range(WEEKS_KEPT + 1)]
+
+
+def project(profile: Profile) -> View:
+    """The view of a state."""
+    component = profile.component
+    touches = profile.trail if profile.owner is not None else component.recent
+    return View(
+        clock=component.last_at or (touches[0].at if touches else 0),
+        events=component.events,
+        owner=profile.owner,
+        session=running_session(touches),
+        recent=[Interest(touch.at, touch.kind, touch.item) for touch in touches[:RECENT_SHOWN]],
+        cart=cart_items(component),
+        bought=sorted(component.bought, key=lambda item: (-component.bought[item], item)),
+        dismissed=sorted(item for item, mark in component.dismissed.items() if mark.value),
+        affinities={
+            name: top
+            for index, name in enumerate(AFFINITY_FIELDS)
+            if (top := affinity(component, index))
+        },
+        orders=component.orders,
+        paused=bool(component.paused.value),
+    )
+
+
+def running_session(touches: list[Touch]) -> Session:
+    """The newest touches without a gap of more than 30 minutes; items oldest first, each once."""
+    if not touches:
+        return Session()
+    items: dict[str, None] = {}
+    started = touches[0].at
+    for touch in touches:
+        if started - touch.at > SESSION_IDLE_MS:
+            break
+        started = touch.at
+        items.setdefault(touch.item)
+    return Session(started, touches[0].at, list(items)[::-1])
+
+
+def cart_items(component: Component) -> list[str]:
+    """What lies in the cart, newest first."""
+    present = [(mark.at, mark.tie, item) for item, mark in component.cart.items() if mark.value]
+    return [item for _, _, item in sorted(present, reverse=True)]
+
+
+def affinity(component: Component, index: int) -> list[tuple[str, int]]:
+    """The best values of one field with their weights in thousandths, best first."""
+    now = component.last_at // DAY_MS // 7
+    scored = [
+        (sum(weight * _DECAY[now - week] for week, weight in weeks.items()), value)
+        for value, weeks in component.affinities.get(index, {}).items()
+    ]
+    scored.sort(key=lambda entry: (-entry[0], entry[1]))
+    return [(value, weight) for weight, value in scored[:TOP_VALUES] if weight > 0]
