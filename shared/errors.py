@@ -10,7 +10,10 @@ AttuneError
   Busy                    429           try again after `retry_after_s`
   Unavailable             503           something Attune needs does not answer
     LogUnavailable        503
+      Rebalanced                        a partition went to another member of the group
+      UnknownTopic                      the broker lacks a topic or partition
     StoreUnavailable      503
+  LogTruncated            exit 1        part of a log that must be whole is gone
     DatabaseUnavailable   503
   SettingsError           exit 2        a setting is missing, malformed or refused
 """
@@ -26,7 +29,7 @@ class AttuneError(Exception):
     code: ClassVar[str] = "internal"
 
 
-class InvalidInput(AttuneError):  # noqa: N818  (named for what happened, like the facts)
+class InvalidInput(AttuneError):
     status = 400
     exit_code = 2
     code = "invalid_input"
@@ -40,34 +43,34 @@ class EventRefused(InvalidInput):
         self.reason = reason
 
 
-class Unauthenticated(AttuneError):  # noqa: N818
+class Unauthenticated(AttuneError):
     status = 401
     code = "unauthenticated"
 
 
-class Forbidden(AttuneError):  # noqa: N818
+class Forbidden(AttuneError):
     status = 403
     code = "forbidden"
 
 
-class NotFound(AttuneError):  # noqa: N818
+class NotFound(AttuneError):
     status = 404
     exit_code = 2
     code = "not_found"
 
 
-class TooLarge(AttuneError):  # noqa: N818
+class TooLarge(AttuneError):
     status = 413
     code = "too_large"
 
 
-class Busy(AttuneError):  # noqa: N818
+class Busy(AttuneError):
     status = 429
     code = "busy"
     retry_after_s: ClassVar[int] = 1
 
 
-class Unavailable(AttuneError):  # noqa: N818
+class Unavailable(AttuneError):
     status = 503
     code = "unavailable"
     retry_after_s: ClassVar[int] = 2
@@ -75,6 +78,23 @@ class Unavailable(AttuneError):  # noqa: N818
 
 class LogUnavailable(Unavailable):
     code = "log_unavailable"
+
+
+class Rebalanced(LogUnavailable):
+    """A partition went to another member of the group before its offset was committed.
+
+    What was read from it will be read there: drop it and go on.
+    """
+
+
+class UnknownTopic(LogUnavailable):
+    """The broker has no such topic, or fewer partitions than the caller counts on."""
+
+
+class LogTruncated(AttuneError):
+    """Part of a log that must be whole is gone: what is derived from it would be wrong."""
+
+    code = "log_truncated"
 
 
 class StoreUnavailable(Unavailable):

@@ -1,0 +1,167 @@
+"""What every client of the log shares: values, time-outs, patience at start, errors in our terms.
+
+Below `bus` (producer), `bus_group` (members of groups), `bus_read` (readers without a group) and
+`bus_admin` (topics). Only these modules, `shared/bus*.py`, import aiokafka.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
+
+from aiokafka import errors as kafka
+
+from shared.errors import AttuneError, LogUnavailable, Rebalanced, TooLarge, UnknownTopic
+from shared.headers import Headers
+from shared.settings import Settings
+
+REQUEST_S: Final = 8.0
+"""How long one request to the broker may take before it counts as failed."""
+START_S: Final = 20.0
+"""How long a starting client waits for a broker that is not there yet."""
+STOP_S: Final = 5.0
+RETRY_S: Final = 0.25
+MAX_MESSAGE_BYTES: Final = 1_048_576
+PARTITION_FETCH_BYTES: Final = 4 * MAX_MESSAGE_BYTES
+
+TopicPartition = tuple[str, int]
+"""Name of the topic on the broker (namespace included) and partition number."""
+
+
+class Position(NamedTuple):
+    """Where a record lies in the log."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Record(Protocol):
+    """One record as it was read. `timestamp` is the producer's real epoch milliseconds."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
+    @property
+    def timestamp(self) -> int: ...
+
+
+_MOVED: Final = (
+    kafka.CommitFailedError,
+    kafka.IllegalStateError,
+    kafka.IllegalGenerationError,
+    kafka.UnknownMemberIdError,
+    kafka.RebalanceInProgressError,
+)
+
+
+def mended(error: BaseException, settings: Settings) -> AttuneError:
+    """The error of ours that says what an aiokafka error means to a caller."""
+    text = str(error) or type(error).__name__
+    if isinstance(error, kafka.MessageSizeTooLargeError | kafka.RecordListTooLargeError):
+        return TooLarge(f"the log takes records of at most {MAX_MESSAGE_BYTES} bytes")
+    if isinstance(error, _MOVED):
+        return Rebalanced(f"the partition is no longer this member's ({text})")
+    if isinstance(error, kafka.UnknownTopicOrPartitionError):
+        return UnknownTopic(f"the log at {settings.bootstrap} has no such topic or partition")
+    if isinstance(error, TimeoutError):
+        text = "no answer in time"
+    return LogUnavailable(f"the log at {settings.bootstrap} does not answer ({text})")
+
+
+@contextmanager
+def translated(settings: Settings) -> Iterator[None]:
+    """Turns whatever aiokafka raises inside into an AttuneError."""
+    try:
+        yield
+    except (kafka.KafkaError, OSError, TimeoutError) as error:
+        raise mended(error, settings) from error
+
+
+Client = TypeVar("Client")
+
+
+@asynccontextmanager
+async def started(
+    settings: Settings, create: Callable[[], Client], *, wait_s: float
+) -> AsyncIterator[Client]:
+    """A started aiokafka client, stopped at the end; a broker that is down is waited for.
+
+    A client that failed to start cannot be started again, so each attempt makes a new one.
+    Raises LogUnavailable, naming the address, when no broker answers within `wait_s` seconds.
+    """
+    client = await _start(settings, create, wait_s)
+    try:
+        yield client
+    finally:
+        await stop(client)
+
+
+async def _start(settings: Settings, create: Callable[[], Client], wait_s: float) -> Client:
+    deadline = asyncio.get_running_loop().time() + wait_s
+    while True:
+        client: Any = create()
+        try:
+            async with asyncio.timeout(max(1.0, deadline - asyncio.get_running_loop().time())):
+                await client.start()
+        except (kafka.KafkaError, OSError, TimeoutError) as error:
+            await stop(client)
+            if asyncio.get_running_loop().time() + RETRY_S >= deadline:
+                raise LogUnavailable(
+                    f"no Kafka broker answers at {settings.bootstrap} (waited {wait_s:g} s)"
+                ) from error
+            await asyncio.sleep(RETRY_S)
+        except BaseException:
+            await stop(client)
+            raise
+        else:
+            return client  # type: ignore[no-any-return]
+
+
+async def stop(client: Any) -> None:
+    """Stops a client within a bounded time, whatever state its broker is in."""
+    closing: Callable[[], Awaitable[None]] = getattr(client, "stop", None) or client.close
+    try:
+        async with asyncio.timeout(STOP_S):
+            await closing()
+    except (kafka.KafkaError, OSError, TimeoutError):
+        # An idempotent producer retries for ever and would wait for it: cut its tasks instead.
+        sender = getattr(client, "_sender", None)
+        if sender is not None:
+            await sender.close()
+            await client.client.close()
+
+
+def common(settings: Settings) -> dict[str, Any]:
+    """Arguments that every aiokafka client of ours takes."""
+    return {
+        "bootstrap_servers": settings.bootstrap,
+        "client_id": "attune",
+        "request_timeout_ms": int(REQUEST_S * 1000),
+    }
+
+
+def fetching(settings: Settings) -> dict[str, Any]:
+    """Arguments of every consumer: offsets are ours to commit, and nothing is skipped."""
+    return common(settings) | {
+        "enable_auto_commit": False,
+        "auto_offset_reset": "earliest",
+        "fetch_max_wait_ms": settings.fetch_wait_ms,
+        "max_partition_fetch_bytes": PARTITION_FETCH_BYTES,
+    }
+
+
+async def check(client: Any, settings: Settings) -> None:
+    """Raises LogUnavailable unless a broker answers this aiokafka client now."""
+    with translated(settings):
+        async with asyncio.timeout(2):
+            await client.fetch_all_metadata()

@@ -1,0 +1,181 @@
+"""Members of consumer groups: the loop of ingest and profile reads through one.
+
+Beside `bus`, which exports GroupConsumer.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self, TypeAlias
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka.structs import TopicPartition as KafkaPartition
+
+from shared.bus_connection import (
+    REQUEST_S,
+    START_S,
+    Record,
+    TopicPartition,
+    check,
+    fetching,
+    started,
+    translated,
+)
+from shared.settings import Settings
+
+Listener: TypeAlias = Callable[[list[TopicPartition]], Awaitable[None]]
+
+SESSION_MS = 6_000
+"""A member that died is replaced after this long."""
+HEARTBEAT_MS = 1_000
+REBALANCE_MS = 30_000
+"""How long `on_revoked` may drain before the group goes on without this member."""
+
+
+class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Hands assignment changes to coroutines; keeps what they raise for the next poll.
+
+    aiokafka logs and forgets an error of its listener, and goes on as if all had been drained.
+    """
+
+    def __init__(self, on_assigned: Listener | None, on_revoked: Listener | None) -> None:
+        self.on_assigned = on_assigned
+        self.on_revoked = on_revoked
+        self.failure: Exception | None = None
+
+    async def on_partitions_assigned(self, assigned: set[KafkaPartition]) -> None:
+        await self._tell(self.on_assigned, assigned)
+
+    async def on_partitions_revoked(self, revoked: set[KafkaPartition]) -> None:
+        if revoked:
+            await self._tell(self.on_revoked, revoked)
+
+    async def _tell(self, listener: Listener | None, partitions: set[KafkaPartition]) -> None:
+        if listener is None:
+            return
+        try:
+            await listener(sorted((topic, partition) for topic, partition in partitions))
+        except Exception as error:
+            self.failure = error
+
+
+class GroupConsumer:
+    """One member of a consumer group; offsets are committed by the caller only. Open with `open`.
+
+    Closing leaves the group (a static member keeps its place); drain and commit before that, since
+    `on_revoked` tells of rebalances only.
+    """
+
+    def __init__(self, client: Any, rebalance: _Rebalance, settings: Settings) -> None:
+        self._client = client
+        self._rebalance = rebalance
+        self._settings = settings
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        settings: Settings,
+        *,
+        group: str,
+        topics: Sequence[str],
+        on_assigned: Listener | None = None,
+        on_revoked: Listener | None = None,
+        instance_id: str | None = None,
+        wait_s: float = START_S,
+    ) -> AsyncIterator[Self]:
+        """Joins `group`; both listeners get sorted (topic, partition) pairs.
+
+        `on_revoked` is awaited before any other member gets the partitions, for at most 30 s. What
+        a listener raises comes out of the next poll. A group without offsets begins at the start.
+        Raises LogUnavailable when no broker answers within `wait_s` seconds.
+        """
+        rebalance = _Rebalance(on_assigned, on_revoked)
+
+        def create() -> Any:
+            client = AIOKafkaConsumer(
+                group_id=group,
+                group_instance_id=instance_id,
+                session_timeout_ms=SESSION_MS,
+                heartbeat_interval_ms=HEARTBEAT_MS,
+                rebalance_timeout_ms=REBALANCE_MS,
+                **fetching(settings),
+            )
+            client.subscribe(list(topics), listener=rebalance)
+            return client
+
+        async with started(settings, create, wait_s=wait_s) as client:
+            yield cls(client, rebalance, settings)
+
+    async def poll(
+        self, *, max_records: int, timeout_ms: int
+    ) -> dict[TopicPartition, list[Record]]:
+        """The next records by partition; nothing after `timeout_ms` without any.
+
+        A broker that is away yields nothing until it is back. Raises what a listener raised.
+        """
+        with translated(self._settings):
+            records: dict[TopicPartition, list[Record]] = await self._client.getmany(
+                timeout_ms=timeout_ms, max_records=max_records
+            )
+        failure, self._rebalance.failure = self._rebalance.failure, None
+        if failure is not None:
+            raise failure
+        return records
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commits, per partition, the offset of the next record to read.
+
+        Raises Rebalanced when a partition has gone to another member, LogUnavailable when the
+        broker does not answer in time.
+        """
+        if not offsets:
+            return
+        with translated(self._settings):
+            async with asyncio.timeout(REQUEST_S):
+                await self._client.commit(
+                    {KafkaPartition(*partition): offset for partition, offset in offsets.items()}
+                )
+
+    def assigned(self) -> frozenset[TopicPartition]:
+        """The partitions this member has now."""
+        return frozenset((topic, partition) for topic, partition in self._client.assignment())
+
+    async def lag(self) -> dict[TopicPartition, int]:
+        """Records between what poll returned and the end of the log, by assigned partition."""
+        partitions = self._client.assignment()
+        with translated(self._settings):
+            async with asyncio.timeout(REQUEST_S):
+                ends = await self._client.end_offsets(partitions) if partitions else {}
+                return {
+                    (topic, partition): max(
+                        0, end - await self._client.position(KafkaPartition(topic, partition))
+                    )
+                    for (topic, partition), end in ends.items()
+                }
+
+    async def committed(self, partition: TopicPartition) -> int | None:
+        """The group's committed offset, or None where it has none."""
+        with translated(self._settings):
+            async with asyncio.timeout(REQUEST_S):
+                offset: int | None = await self._client.committed(KafkaPartition(*partition))
+                return offset
+
+    def pause(self, *partitions: TopicPartition) -> None:
+        """Stops fetching these until `resume`; raises Rebalanced where they have gone."""
+        with translated(self._settings):
+            self._client.pause(*(KafkaPartition(*partition) for partition in partitions))
+
+    def resume(self, *partitions: TopicPartition) -> None:
+        """Fetches these again."""
+        with translated(self._settings):
+            self._client.resume(*(KafkaPartition(*partition) for partition in partitions))
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Makes the next poll return this partition from `offset` on."""
+        with translated(self._settings):
+            self._client.seek(KafkaPartition(*partition), offset)
+
+    async def check(self) -> None:
+        """Raises LogUnavailable unless a broker answers now (for readiness)."""
+        await check(self._client._client, self._settings)
