@@ -1,0 +1,44 @@
+"""Which format a raw event is in: what its header says, else by its headers' and object's shape."""
+
+from enum import StrEnum
+from typing import Any
+
+from services.ingest.formats import cloudevents, native, segment
+from services.ingest.formats.draft import Draft
+from services.ingest.reasons import Reason, refuse
+from shared.headers import FORMAT, Headers, find
+
+
+class Format(StrEnum):
+    """The formats that ingest reads."""
+
+    NATIVE = "native"
+    SEGMENT = "segment"
+    CLOUDEVENTS = "cloudevents"
+
+
+def detect(event: dict[str, Any], headers: Headers, stated: str | None = None) -> Format:
+    """The event's format. Raises EventRefused(unknown_format) where a stated one is unknown."""
+    stated = stated or find(headers, FORMAT)
+    if stated is not None:
+        if stated not in set(Format):
+            raise refuse(Reason.UNKNOWN_FORMAT, "format: not native, segment or cloudevents")
+        return Format(stated)
+    if cloudevents.is_binary(headers) or "specversion" in event:
+        return Format.CLOUDEVENTS
+    if event.get("type") in segment.CALLS:
+        return Format.SEGMENT
+    return Format.NATIVE
+
+
+def read_draft(
+    event: dict[str, Any], headers: Headers, form: Format, currency: str | None
+) -> Draft:
+    """What the format's adapter makes of the event. Raises EventRefused."""
+    if form is Format.NATIVE:
+        return native.read(event)
+    if form is Format.SEGMENT:
+        return segment.read(event, currency)
+    if cloudevents.is_binary(headers):
+        return cloudevents.read_binary(event, headers)
+    return cloudevents.read_structured(event)
