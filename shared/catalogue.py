@@ -1,10 +1,11 @@
 """The topic `catalogue` (compacted): what the shop sells, told to whoever needs stock and price.
 
 The admin endpoints write SQL and then these; recommend and ingest read the topic from its
-beginning and keep it in memory. Key: `item:<id>` or `offer:<id>`; an empty value deletes.
+beginning and keep it in memory. Key: `item:<id>`, `offer:<id>` or `placement:<name>`; an empty
+value deletes.
 """
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
@@ -26,7 +27,7 @@ class ItemChanged(Struct, kw_only=True, omit_defaults=True, tag_field="type", ta
     brand: Label | None = None
     price: Money | None = None
     currency: Currency | None = None
-    stock: Annotated[int, Meta(ge=0)] | None = None
+    stock: Annotated[int, Meta(ge=0, le=1_000_000_000)] | None = None
     active: bool = True
     recommendable: bool = True
     repeatable: bool = False
@@ -50,7 +51,18 @@ class OfferChanged(Struct, kw_only=True, omit_defaults=True, tag_field="type", t
     changed_at: int = 0
 
 
-Change: TypeAlias = ItemChanged | OfferChanged
+class PlacementChanged(
+    Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="placement_changed"
+):
+    """Where a storefront shows offers: what it is to maximise, and how many it shows by default."""
+
+    placement: Id
+    objective: Literal["click", "conversion", "revenue", "margin"] = "conversion"
+    n: Annotated[int, Meta(ge=1, le=100)] = 10
+    changed_at: int = 0
+
+
+Change: TypeAlias = ItemChanged | OfferChanged | PlacementChanged
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Change] = msgspec.json.Decoder(Change)
@@ -74,3 +86,19 @@ def item_key(item: str) -> str:
 def offer_key(offer: str) -> str:
     """The compaction key of an offer."""
     return "offer:" + offer
+
+
+def placement_key(placement: str) -> str:
+    """The compaction key of a placement."""
+    return "placement:" + placement
+
+
+def key_of(change: Change) -> str:
+    """The compaction key under which a change is published."""
+    match change:
+        case ItemChanged():
+            return item_key(change.item)
+        case OfferChanged():
+            return offer_key(change.offer)
+        case PlacementChanged():
+            return placement_key(change.placement)

@@ -17,7 +17,13 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import Connection, Table, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from shared.errors import DatabaseUnavailable, SettingsError
@@ -129,7 +135,13 @@ def unavailable() -> Iterator[None]:
     """Turns a database that does not answer into DatabaseUnavailable; its address is not told."""
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
+    except DBAPIError as error:
+        # asyncpg's refusals to connect, and lost connections, are of no narrower kind.
+        if (
+            not isinstance(error, OperationalError | InterfaceError)
+            and type(error) is not DBAPIError
+        ):
+            raise
         raise DatabaseUnavailable(f"the database does not answer: {error.orig}") from error
     except (ConnectionError, TimeoutError) as error:
         raise DatabaseUnavailable(f"the database does not answer: {error}") from error
