@@ -367,6 +367,10 @@ def identity_key(fact: Fact) -> str:
     raise ValueError("a fact needs a customer or an anonymous id")
 
 
+IMPORTED: Final = "import:"
+"""How the source of an imported fact begins; the name of its mapping follows."""
+
+
 def is_imported(fact: Fact) -> bool:
     """Facts of an import teach, but decide nothing: no timers, no messages."""
-    return fact.source.startswith("import:")
+    return fact.source.startswith(IMPORTED)

@@ -16,6 +16,7 @@ from services.ingest.typed import split_extra, to_fact
 from shared.errors import EventRefused
 from shared.events import (
     FACT_TYPES,
+    IMPORTED,
     INPUT_TYPES,
     AnyFact,
     Fact,
@@ -23,7 +24,7 @@ from shared.events import (
     anonymous_key,
     customer_key,
 )
-from shared.headers import AUTH, SENT_AT, SUBJECT, Headers, find, find_int
+from shared.headers import AUTH, SENT_AT, SOURCE, SUBJECT, Headers, find, find_int
 from shared.topics import CLICKSTREAM, PURCHASES, Topic
 
 MAX_BYTES: Final = {CLICKSTREAM.name: 32 * 1024, PURCHASES.name: 512 * 1024}
@@ -55,6 +56,8 @@ def normalise(
     if event_id is None:
         raise refuse(Reason.MISSING_EVENT_ID, "event_id: missing")
     browser = find(headers, AUTH) == "browser"
+    source = None if browser else find(headers, SOURCE) or draft.source
+    imported = source is not None and source.startswith(IMPORTED)
     claim = settle(
         customer=read_id(draft.customer, "customer"),
         anonymous=read_id(draft.anonymous, "anonymous"),
@@ -68,11 +71,11 @@ def normalise(
     fields |= {
         "event_id": event_id,
         "received_at": received_at,
-        "occurred_at": _occurred_at(draft, headers, received_at),
+        "occurred_at": _occurred_at(draft, headers, received_at, imported=imported),
         "customer": claim.customer,
         "anonymous": claim.anonymous,
         "claimed_customer": claim.claimed,
-        "source": draft.format if browser or draft.source is None else draft.source,
+        "source": draft.format if source is None else source,
         "extra": extra,
     }
     return to_fact(kind, fields)
@@ -138,9 +141,10 @@ def _has_amount(fields: dict[str, Any]) -> bool:
     return "price" in fields or "total" in fields
 
 
-def _occurred_at(draft: Draft, headers: Headers, received_at: int) -> int:
+def _occurred_at(draft: Draft, headers: Headers, received_at: int, *, imported: bool) -> int:
+    """An export was sent long before it is received: its times are taken as they stand."""
     original = None if draft.original is None else read_time(draft.original, "occurred_at")
-    if original is None or draft.settled:
+    if original is None or draft.settled or imported:
         return corrected(received=received_at, original=original, sent=None)
     sent = find_int(headers, SENT_AT) if draft.sent is None else read_time(draft.sent, "sent_at")
     return corrected(received=received_at, original=original, sent=sent)
