@@ -125,7 +125,7 @@ class Producer:
         with translated(self._settings):
             if partition is not None and partition not in await self._client.partitions_for(topic):
                 raise UnknownTopic(f"topic {topic} has no partition {partition}")
-            future = await self._client.send(topic, value, key, partition, None, headers)
+            future = await self._client.send(topic, value, key, partition, headers=list(headers))
         future.add_done_callback(self._settle)
         return Acknowledgement(future, self._settings)
 

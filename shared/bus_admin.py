@@ -240,10 +240,16 @@ async def group_lag(
     }
 
 
-async def ping(settings: Settings, *, wait_s: float = 2.0) -> None:
-    """Raises LogUnavailable unless a broker answers within `wait_s` seconds."""
-    async with _admin(settings, wait_s):
-        pass
+async def ping(settings: Settings, *, groups: bool = False, wait_s: float = 2.0) -> None:
+    """Raises LogUnavailable unless a broker answers within `wait_s` seconds.
+
+    `groups`: its group coordinator must serve too, which a starting broker does a little later.
+    """
+    async with _admin(settings, wait_s) as admin:
+        if groups:
+            with translated(settings):
+                async with asyncio.timeout(wait_s):
+                    await admin.list_consumer_group_offsets("attune.ping")
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ Below `bus` (producer), `bus_group` (members of groups), `bus_read` (readers wit
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
@@ -23,6 +24,9 @@ STOP_S: Final = 5.0
 RETRY_S: Final = 0.25
 MAX_MESSAGE_BYTES: Final = 1_048_576
 PARTITION_FETCH_BYTES: Final = 4 * MAX_MESSAGE_BYTES
+
+# It logs each failed attempt of its own, many a second; what matters is raised as an error as well.
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 TopicPartition = tuple[str, int]
 """Name of the topic on the broker (namespace included) and partition number."""

@@ -14,8 +14,7 @@ from typing import Any, Final
 from shared.errors import AttuneError
 
 LIBRARIES: Final = {
-    # Their debug lines carry record keys, paths and statements: customers, in short.
-    "aiokafka": logging.CRITICAL,
+    # Their debug lines carry paths and statements: customers, in short.
     "asyncio": logging.WARNING,
     "sqlalchemy": logging.WARNING,
     "uvicorn": logging.WARNING,
