@@ -32,6 +32,7 @@ class Reason(StrEnum):
     BEFORE_1970 = "before_1970"
     OUT_OF_RANGE_TIME = "out_of_range_time"
     FUTURE_TIME = "future_time"
+    INTERNAL_ERROR = "internal_error"
 
 
 def refuse(reason: Reason, message: str) -> EventRefused:

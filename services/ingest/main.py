@@ -1,0 +1,153 @@
+"""`attune ingest`: wires settings, log, catalogue and health into one pipeline, and runs it.
+
+On SIGTERM or SIGINT: stop fetching, finish the batch in hand, flush, commit, leave the group.
+"""
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any, Final
+
+import click
+import uvloop
+
+from services.ingest import metrics
+from services.ingest.catalogue_tail import catch_up, follow
+from services.ingest.decide import Decider
+from services.ingest.enrich import KnownItems
+from services.ingest.normalise import MAX_BYTES
+from services.ingest.pipeline import Pipeline
+from services.ingest.settings import IngestSettings
+from shared.bus import GroupConsumer, Producer, Tail
+from shared.errors import LogUnavailable
+from shared.health import Check, health_server
+from shared.logging import configure
+from shared.settings import Settings
+from shared.topics import CATALOGUE, DEAD_LETTERS, EVENTS, RAW
+
+log = logging.getLogger(__name__)
+
+GROUP: Final = "ingest"
+_LAG_EVERY_S: Final = 5.0
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65_535), help="Port of health and metrics.")
+def command(port: int | None) -> None:
+    """Turn raw events into canonical facts.
+
+    Reads the topics clickstream and purchases, writes facts to events and what is refused to
+    dead-letters. Start as many as there are partitions to share. Settings: ATTUNE_*,
+    ATTUNE_INGEST_*. Stops cleanly on SIGTERM and Ctrl-C.
+    """
+    own = IngestSettings.from_environment()
+    if port is not None:
+        own = replace(own, port=port)
+    configure("ingest", own.log_level)
+    with suppress(asyncio.CancelledError):
+        uvloop.run(serve(Settings.from_environment(), own))
+
+
+async def serve(settings: Settings, own: IngestSettings) -> None:
+    """Runs until a signal. Raises LogUnavailable or SettingsError where it cannot start."""
+    checks: dict[str, Check] = {"log": _starting}
+    async with AsyncExitStack() as stack:
+        _on_signals(_cancel_current())
+        port = await stack.enter_async_context(
+            health_server(checks, host=settings.host, port=own.port)
+        )
+        producer = await stack.enter_async_context(Producer.open(settings))
+        items = KnownItems()
+        tail = await stack.enter_async_context(
+            Tail.open(settings, [CATALOGUE.named(settings.namespace)])
+        )
+        await catch_up(tail, items)
+        pipeline = build_pipeline(settings, own, producer, items)
+        consumer = await stack.enter_async_context(
+            GroupConsumer.open(
+                settings,
+                group=_named(settings, GROUP),
+                topics=[topic.named(settings.namespace) for topic in RAW],
+                on_revoked=pipeline.drain,
+                instance_id=own.instance_id or None,
+            )
+        )
+        checks |= {"log": producer.check, "group": consumer.check}
+        await stack.enter_async_context(_beside(follow(tail, items)))
+        await stack.enter_async_context(_beside(_watch(consumer, items)))
+        _on_signals(pipeline.stop)
+        _settle_garbage()
+        log.info("ingest runs", extra={"port": port, "items": len(items)})
+        await pipeline.run(consumer)
+    log.info("ingest has stopped")
+
+
+def build_pipeline(
+    settings: Settings, own: IngestSettings, producer: Producer, items: KnownItems
+) -> Pipeline:
+    """The pipeline on the deployment's own topics."""
+    limits = {topic.named(settings.namespace): MAX_BYTES[topic.name] for topic in RAW}
+    return Pipeline(
+        producer,
+        Decider(settings.clock, limits, items, own.shop_currency),
+        events_topic=EVENTS.named(settings.namespace),
+        dead_letters_topic=DEAD_LETTERS.named(settings.namespace),
+        max_records=own.max_records,
+    )
+
+
+def _named(settings: Settings, group: str) -> str:
+    return f"{settings.namespace}.{group}" if settings.namespace else group
+
+
+async def _starting() -> None:
+    raise LogUnavailable("not connected yet")
+
+
+def _cancel_current() -> Callable[[], object]:
+    """What a signal does before the pipeline runs: nothing is in hand yet."""
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("not inside a task")
+    return task.cancel
+
+
+def _on_signals(action: Callable[[], object]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, action)
+
+
+def _settle_garbage() -> None:
+    """What lives as long as the process is never looked at again by the collector."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 100)
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Runs `work` while the context is open."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError, LogUnavailable):
+            await task
+
+
+async def _watch(consumer: GroupConsumer, items: KnownItems) -> None:
+    """Keeps the gauges of lag and catalogue up to date."""
+    while True:
+        with suppress(LogUnavailable):
+            lag = await consumer.lag()
+            metrics.LAG.clear()
+            for (topic, partition), records in lag.items():
+                metrics.LAG.labels(topic, str(partition)).set(records)
+        metrics.KNOWN_ITEMS.set(len(items))
+        await asyncio.sleep(_LAG_EVERY_S)

@@ -1,0 +1,171 @@
+"""The loop of ingest: raw records in; facts and dead letters out; at least once, nothing lost.
+
+For each batch, in this order:
+
+1. Poll at most `max_records` records: they bound what is in memory.
+2. Decide each record by itself (`decide`): a fact for `events`, or a dead letter. Never raises.
+3. Send all of it, in the order of the log, so that the facts of one identity keep theirs.
+4. Flush: wait until every record is acknowledged by all replicas.
+5. Commit, per partition, the last offset + 1.
+
+A process that dies before 5 leaves its batch to the next one, which sends the same again: same
+`src`, same event ids, so profile applies them once. When the log does not answer, 3 and 4 or 5 are
+repeated with growing pauses, and nothing is committed that is not acknowledged. When partitions are
+taken away, `drain` lets the batch in hand finish first.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from services.ingest import metrics
+from services.ingest.decide import Decider, Outcome
+from shared.bus import GroupConsumer, Producer, Record, TopicPartition
+from shared.clock import real_now_ms
+from shared.errors import LogUnavailable, Rebalanced
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE_S: Final = 0.2
+_LONGEST_PAUSE_S: Final = 5.0
+_DRAIN_S: Final = 25.0
+"""Less than the group waits for a member to let go of its partitions."""
+_POLL_MS: Final = 500
+
+
+class Pipeline:
+    """One ingest process's loop. `run` until `stop`; one batch is in hand at a time."""
+
+    def __init__(
+        self,
+        producer: Producer,
+        decider: Decider,
+        *,
+        events_topic: str,
+        dead_letters_topic: str,
+        max_records: int,
+    ) -> None:
+        self._producer = producer
+        self._decider = decider
+        self._events_topic = events_topic
+        self._dead_letters_topic = dead_letters_topic
+        self._max_records = max_records
+        self._in_hand = asyncio.Lock()
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Makes `run` return once the batch in hand is committed."""
+        self._stopping.set()
+
+    async def drain(self, _revoked: list[TopicPartition]) -> None:
+        """For the consumer's `on_revoked`: waits until the batch in hand is committed.
+
+        Gives up after 25 s; the partitions' next owner then sends the batch again.
+        """
+        try:
+            async with asyncio.timeout(_DRAIN_S), self._in_hand:
+                pass
+        except TimeoutError:
+            log.warning("partitions were taken away before their batch was committed")
+
+    async def run(self, consumer: GroupConsumer) -> None:
+        """Batch after batch, until `stop`. Raises only what is no trouble of the log."""
+        pause = _FIRST_PAUSE_S
+        while not self._stopping.is_set():
+            try:
+                batch = await consumer.poll(max_records=self._max_records, timeout_ms=_POLL_MS)
+            except LogUnavailable as error:
+                pause = await self._pause("poll", error, pause)
+                continue
+            pause = _FIRST_PAUSE_S
+            if batch:
+                async with self._in_hand:
+                    await self.process(consumer, batch)
+
+    async def process(
+        self, consumer: GroupConsumer, batch: dict[TopicPartition, list[Record]]
+    ) -> None:
+        """Steps 2 to 5 for one batch.
+
+        Returns without a commit only where `stop` was called while the log was away.
+        """
+        started = time.monotonic()
+        now = real_now_ms()
+        decided = [
+            (record.topic, self._decider.decide(record, now=now))
+            for records in batch.values()
+            for record in records
+        ]
+        outcomes = [outcome for _, outcome in decided]
+        if not await self._until_done("send", lambda: self._send(outcomes)):
+            return
+        offsets = {partition: records[-1].offset + 1 for partition, records in batch.items()}
+        if not await self._until_done("commit", lambda: _commit(consumer, offsets)):
+            return
+        _count(decided)
+        metrics.BATCH_SECONDS.observe(time.monotonic() - started)
+
+    async def _send(self, outcomes: list[Outcome]) -> None:
+        send = self._producer.send
+        for outcome in outcomes:
+            topic = self._events_topic if outcome.reason is None else self._dead_letters_topic
+            for key in outcome.keys:
+                await send(topic, outcome.value, key=key, headers=outcome.headers)
+        await self._producer.flush()
+
+    async def _until_done(self, step: str, work: Callable[[], Awaitable[None]]) -> bool:
+        """Repeats a step until it succeeds; False where `stop` came while the log was away."""
+        pause = _FIRST_PAUSE_S
+        while True:
+            try:
+                await work()
+            except LogUnavailable as error:
+                if self._stopping.is_set():
+                    log.warning("stopped while the log was away; its next reader goes on")
+                    return False
+                pause = await self._pause(step, error, pause)
+            else:
+                return True
+
+    async def _pause(self, step: str, error: LogUnavailable, pause: float) -> float:
+        """Waits, less where `stop` comes; the next pause's length."""
+        metrics.RETRIES.labels(step).inc()
+        log.warning("the log does not answer", extra={"step": step, "code": error.code})
+        try:
+            async with asyncio.timeout(pause):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
+        return min(pause * 2, _LONGEST_PAUSE_S)
+
+
+async def _commit(consumer: GroupConsumer, offsets: dict[TopicPartition, int]) -> None:
+    """Commits what is still ours. What moved is committed by its new owner, after sending again."""
+    mine = consumer.assigned()
+    try:
+        await consumer.commit({part: at for part, at in offsets.items() if part in mine})
+    except Rebalanced:
+        log.info("partitions moved before a commit; their new owner repeats the batch")
+
+
+def _count(decided: list[tuple[str, Outcome]]) -> None:
+    """Moves the series, once a batch is committed: a repeated batch counts once here."""
+    read = Counter((topic, outcome.format) for topic, outcome in decided)
+    for (topic, form), number in read.items():
+        metrics.EVENTS_IN.labels(topic, form).inc(number)
+    now = real_now_ms()
+    facts: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
+    for _, outcome in decided:
+        if outcome.reason is not None:
+            refused[outcome.reason] += 1
+        elif outcome.kind is not None:
+            facts[outcome.kind] += len(outcome.keys)
+            metrics.EVENT_AGE_SECONDS.observe(max(0, now - outcome.accepted_at) / 1000)
+    for kind, number in facts.items():
+        metrics.FACTS_OUT.labels(kind).inc(number)
+    for reason, number in refused.items():
+        metrics.DEAD_LETTERS.labels(reason).inc(number)
