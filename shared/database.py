@@ -87,10 +87,13 @@ class Database:
         async with self.reading() as connection:
             await connection.execute(text("SELECT 1"))
 
+    def insert(self, table: Table) -> Any:
+        """INSERT that knows `on_conflict_do_update` and `on_conflict_do_nothing`."""
+        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
     def upsert(self, table: Table, *, keep: Iterable[str] = ()) -> Any:
         """INSERT that overwrites all columns but the key and `keep` where the key exists."""
-        insert = sqlite.insert if self.is_sqlite else postgresql.insert
-        statement: Any = insert(table)
+        statement = self.insert(table)
         fixed = {column.name for column in table.primary_key} | set(keep)
         updates = {
             column.name: statement.excluded[column.name]

@@ -10,8 +10,7 @@ from typing import Final
 
 from services.recommend.catalogue.index import Catalogue
 from shared.bus import Record, Tail
-from shared.clock import Clock
-from shared.errors import Unavailable
+from shared.errors import AttuneError
 from shared.settings import Settings
 from shared.topics import CATALOGUE
 
@@ -36,7 +35,7 @@ class Follower:
         while True:
             try:
                 await self._follow()
-            except Unavailable as error:
+            except AttuneError as error:
                 _logger.warning("catalogue not followed", extra={"error": str(error)})
                 await asyncio.sleep(RETRY_S)
 
@@ -46,15 +45,14 @@ class Follower:
             while True:
                 batches = await tail.poll(max_records=MAX_RECORDS, timeout_ms=POLL_MS)
                 for records in batches.values():
-                    self._apply(records, self._settings.clock)
+                    self._apply(records)
                 # A large catalogue arrives in many batches: requests get their turn in between.
                 await asyncio.sleep(0)
                 if not self.caught_up.is_set() and await tail.caught_up():
-                    _logger.info("catalogue read", extra={"items": len(self.catalogue.items)})
+                    _logger.info("catalogue read", extra={"items": len(self.catalogue)})
                     self.caught_up.set()
 
-    def _apply(self, records: list[Record], clock: Clock) -> None:
-        now = clock.now_ms()
+    def _apply(self, records: list[Record]) -> None:
         for record in records:
-            if not self.catalogue.apply(record.key, record.value, now):
+            if not self.catalogue.apply(record.key, record.value):
                 _logger.warning("catalogue record refused", extra={"offset": record.offset})
