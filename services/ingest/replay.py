@@ -8,6 +8,7 @@ it sent twice after all, because a run was cut off, its event id makes it apply 
 import asyncio
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 from tqdm import tqdm
@@ -129,7 +130,6 @@ async def _send(settings: Settings, plan: Plan, choice: Choice, letters_topic: s
     return sent
 
 
-def _progress(what: str, total: int | None = None) -> "tqdm[None]":
+def _progress(what: str, total: int | None = None) -> "tqdm[NoReturn]":
     """A bar on standard error, where that is a terminal."""
-    bar: tqdm[None] = tqdm(desc=what, total=total, file=sys.stderr, disable=None, leave=False)
-    return bar
+    return tqdm(desc=what, total=total, file=sys.stderr, disable=None, leave=False)
