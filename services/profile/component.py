@@ -23,7 +23,7 @@ TRAITS_KEPT: Final = 50
 VALUES_KEPT: Final = 64
 """Affinity values a field keeps; beyond it the least recently touched is dropped."""
 
-_V = TypeVar("_V", bound="Mark")
+_V = TypeVar("_V", "Mark", "CartMark")
 
 
 class Touch(Struct, array_like=True, frozen=True, order=True):
@@ -41,6 +41,17 @@ class Mark(Struct, array_like=True, frozen=True, order=True):
     at: int
     tie: int
     value: int
+
+
+class CartMark(Struct, array_like=True, frozen=True, order=True):
+    """What the last event said of an item in the cart; quantity 0: taken out.
+
+    The whole event id is kept: it is the evidence of the moment that a trigger speaks of.
+    """
+
+    at: int
+    event_id: str
+    quantity: int
 
 
 class Trait(Struct, array_like=True, frozen=True):
@@ -88,7 +99,7 @@ class Component(Struct, array_like=True):
     days: dict[int, dict[int, int]] = field(default_factory=dict)
     affinities: dict[int, dict[str, dict[int, int]]] = field(default_factory=dict)
     recent: list[Touch] = field(default_factory=list)
-    cart: dict[str, Mark] = field(default_factory=dict)
+    cart: dict[str, CartMark] = field(default_factory=dict)
     wishes: dict[str, Mark] = field(default_factory=dict)
     dismissed: dict[str, Mark] = field(default_factory=dict)
     bought: dict[str, int] = field(default_factory=dict)
@@ -257,7 +268,7 @@ def _merge_buckets(into: Component, other: Component) -> None:
         newest_values(mine)
 
 
-def _merge_marks(into: dict[str, Mark], other: dict[str, Mark]) -> None:
+def _merge_marks(into: dict[str, _V], other: dict[str, _V]) -> None:
     for item, mark in other.items():
         standing = into.get(item)
         if standing is None or standing < mark:

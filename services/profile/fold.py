@@ -10,6 +10,7 @@ from services.profile.component import (
     DAY_MS,
     DAYS_KEPT,
     WEEKS_KEPT,
+    CartMark,
     Component,
     Consent,
     Mark,
@@ -127,13 +128,20 @@ def _dismissed(component: Component, fact: facts.OfferDismissed, at: int, tie: i
 
 
 def _carted(component: Component, fact: facts.CartAdded, at: int, tie: int) -> None:
-    _mark(component.cart, fact.item, Mark(at, tie, fact.quantity))
-    settle_cart(component)
+    _cart(component, fact.item, CartMark(at, fact.event_id, fact.quantity))
     _interest(component, fact, at, tie, CARTED)
 
 
 def _uncarted(component: Component, fact: facts.CartRemoved, at: int, tie: int) -> None:
-    _mark(component.cart, fact.item, Mark(at, tie, 0))
+    _cart(component, fact.item, CartMark(at, fact.event_id, 0))
+
+
+def _cart(component: Component, item: str, mark: CartMark) -> None:
+    standing = component.cart.get(item)
+    if standing is None or standing < mark:
+        component.cart[item] = mark
+        newest_marks(component.cart)
+    settle_cart(component)
 
 
 def _wished(component: Component, fact: facts.WishlistAdded, at: int, tie: int) -> None:

@@ -20,7 +20,8 @@ class Profile(Struct, array_like=True):
     """One identity's state.
 
     owner: the customer who absorbed this anonymous visitor; trail: on an owned visitor, the
-    running session's touches, newest first (the counts went to the owner); absorbed: the
+    running session's touches, newest first (the counts went to the owner); active_at: its latest
+    event time, ms; absorbed: the
     anonymous ids that logged in as this customer, sorted; decided: scenario → latest due or
     decision time in ms; sends: times of the latest messages, newest first; overflowed: the
     event-id window ran over at least once.
@@ -30,6 +31,7 @@ class Profile(Struct, array_like=True):
     component: Component = field(default_factory=Component)
     owner: str | None = None
     trail: list[Touch] = field(default_factory=list)
+    active_at: int = 0
     absorbed: list[str] = field(default_factory=list)
     decided: dict[str, int] = field(default_factory=dict)
     sends: list[int] = field(default_factory=list)

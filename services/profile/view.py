@@ -25,7 +25,7 @@ def project(profile: Profile) -> View:
     component = profile.component
     touches = profile.trail if profile.owner is not None else component.recent
     return View(
-        clock=component.last_at or (touches[0].at if touches else 0),
+        clock=component.last_at or profile.active_at,
         events=component.events,
         owner=profile.owner,
         session=running_session(touches),
@@ -59,8 +59,8 @@ def running_session(touches: list[Touch]) -> Session:
 
 def cart_items(component: Component) -> list[str]:
     """What lies in the cart, newest first."""
-    present = [(mark.at, mark.tie, item) for item, mark in component.cart.items() if mark.value]
-    return [item for _, _, item in sorted(present, reverse=True)]
+    present = [(mark.at, item) for item, mark in component.cart.items() if mark.quantity]
+    return [item for _, item in sorted(present, reverse=True)]
 
 
 def affinity(component: Component, index: int) -> list[tuple[str, int]]:

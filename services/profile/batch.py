@@ -1,0 +1,103 @@
+"""One batch of facts, from records to what must be written and published. Pure.
+
+Facts are grouped by identity, each identity's in log order, so an identity is written once.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from services.profile.identity import Delivery, Identity, OutboxEntry, apply
+from services.profile.item_counts import Increments, gather
+from services.profile.triggers.timers import next_due
+from services.profile.window import Verdict
+from shared import events as facts
+from shared.headers import AT, find_int
+
+if TYPE_CHECKING:
+    from shared.bus import Record
+
+
+@dataclass(slots=True)
+class Effects:
+    """What one identity's deliveries came to.
+
+    verdicts: one for each delivery; due: the timer to put into the index; messages: verdicts of
+    the arbiter to publish; forwarded: facts for other identities to publish; overflowed: its
+    event-id window ran over for the first time.
+    """
+
+    verdicts: list[Verdict]
+    changed: bool
+    due: int | None
+    messages: list[facts.MessageDecided]
+    forwarded: list[OutboxEntry]
+    overflowed: bool
+
+
+@dataclass(slots=True)
+class Decoded:
+    """A batch by identity; `malformed` counts records that are no facts (none, by contract)."""
+
+    deliveries: dict[str, list[Delivery]] = field(default_factory=dict)
+    malformed: int = 0
+
+
+def decode_batch(records: "Iterable[Record]") -> Decoded:
+    """Groups records of `events` by the identity that their key names."""
+    decoded = Decoded()
+    for record in records:
+        try:
+            key = (record.key or b"").decode()
+            fact = facts.decode(record.value or b"")
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            decoded.malformed += 1
+            continue
+        delivery = Delivery(
+            fact, record.partition, record.offset, find_int(record.headers, AT) or 0
+        )
+        decoded.deliveries.setdefault(key, []).append(delivery)
+    return decoded
+
+
+def fold_identity(identity: Identity, deliveries: Sequence[Delivery]) -> Effects:
+    """Applies deliveries to an identity, in place, and says what follows from them."""
+    before = next_due(identity)
+    flagged = identity.profile.overflowed
+    live = False
+    verdicts = []
+    messages = []
+    for delivery in deliveries:
+        verdict = apply(identity, delivery)
+        verdicts.append(verdict)
+        fact = delivery.fact
+        if isinstance(fact, facts.MessageDecided) and verdict is not Verdict.DUPLICATE:
+            messages.append(fact)
+        live = live or (verdict is Verdict.NEW and not facts.is_imported(fact))
+    after = next_due(identity)
+    return Effects(
+        verdicts=verdicts,
+        changed=any(verdict is not Verdict.REDELIVERED for verdict in verdicts),
+        due=after if live and after != before else None,
+        messages=messages,
+        forwarded=[] if identity.is_customer else list(identity.outbox),
+        overflowed=identity.profile.overflowed and not flagged,
+    )
+
+
+def item_increments(
+    deliveries: Mapping[str, Sequence[Delivery]],
+    effects: Mapping[str, Effects],
+    standing: Mapping[int, int],
+) -> dict[int, Increments]:
+    """What a batch adds to item statistics, by partition, beyond the positions that stand."""
+    increments: dict[int, Increments] = {}
+    for key, sequence in deliveries.items():
+        for delivery, verdict in zip(sequence, effects[key].verdicts, strict=True):
+            if verdict is Verdict.DUPLICATE:
+                continue
+            if delivery.offset > standing.get(delivery.partition, -1):
+                gather(increments.setdefault(delivery.partition, {}), delivery.fact)
+    return increments

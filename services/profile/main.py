@@ -1,0 +1,89 @@
+"""`attune profile`: wires the loop that folds `events` into profiles, and stops it gracefully."""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+from contextlib import AsyncExitStack
+
+import click
+import uvloop
+
+from services.commands.output import CommandFailed
+from services.profile.cache import IdentityCache
+from services.profile.offsets import AOF_DELAY_S, PendingOffsets
+from services.profile.publisher import Publisher
+from services.profile.settings import ProfileSettings
+from services.profile.store import ProfileStore
+from services.profile.timer_loop import TimerLoop
+from services.profile.worker import Worker
+from shared import topics
+from shared.bus import GroupConsumer, Producer, topic_id
+from shared.errors import AttuneError
+from shared.health import health_server
+from shared.keys import Keys
+from shared.logging import configure
+from shared.settings import Settings
+from shared.store import open_redis
+
+log = logging.getLogger(__name__)
+
+GROUP = "profile"
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65_535), help="Port of health and metrics.")
+def command(port: int | None) -> None:
+    """Fold events into profiles in Redis and publish triggers.
+
+    Addresses come from ATTUNE_* settings. Ends on SIGTERM: the batch under way is finished,
+    what is durable is committed, and the group is left.
+    """
+    configure("profile", os.environ.get("ATTUNE_LOG_LEVEL", "info"))
+    try:
+        settings = Settings.from_environment()
+        own = ProfileSettings.from_environment()
+        uvloop.run(serve(settings, own, port=own.port if port is None else port))
+    except AttuneError as error:
+        raise CommandFailed.of(error) from None
+
+
+async def serve(
+    settings: Settings, own: ProfileSettings, *, port: int, stop: asyncio.Event | None = None
+) -> None:
+    """Runs until `stop` is set or a signal comes. Raises AttuneError when it cannot work."""
+    stop = stop or asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        events = topics.EVENTS.named(settings.namespace)
+        incarnation = await topic_id(settings, events)
+        redis = await stack.enter_async_context(open_redis(settings))
+        store = ProfileStore(redis, Keys(settings.namespace), incarnation)
+        await store.ping()
+        producer = await stack.enter_async_context(Producer.open(settings))
+        publisher = Publisher(producer, settings.namespace)
+        cache = IdentityCache(own.cached)
+        timers = TimerLoop(store, publisher, cache, settings.clock)
+        delay_s = AOF_DELAY_S if settings.store_durability == "aof" else 0.0
+        worker = Worker(
+            store, publisher, timers, cache, PendingOffsets(delay_s), max_records=own.batch
+        )
+        consumer = await stack.enter_async_context(
+            GroupConsumer.open(
+                settings,
+                group=GROUP,
+                topics=[events],
+                on_assigned=worker.assigned,
+                on_revoked=worker.revoked,
+                instance_id=own.instance or None,
+            )
+        )
+        checks = {"log": consumer.check, "store": store.ping}
+        await stack.enter_async_context(health_server(checks, port=port, host=settings.host))
+        gc.freeze()
+        gc.set_threshold(10_000, 20, 100)
+        log.info("profile works", extra={"durability": settings.store_durability})
+        await worker.run(consumer, stop)
+        log.info("profile stopped")

@@ -1,0 +1,42 @@
+"""Prometheus series of the profile service. No identity ever becomes a label."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+FACTS: Final = Counter("attune_profile_facts_total", "Facts delivered, by verdict", ["verdict"])
+MALFORMED: Final = Counter(
+    "attune_profile_malformed_total", "Records in events that are no facts (skipped)"
+)
+CONFLICTS: Final = Counter(
+    "attune_profile_conflicts_total", "Writes refused because somebody else wrote first"
+)
+OVERFLOWS: Final = Counter(
+    "attune_profile_dedupe_overflow_total", "Identities whose event-id window ran over"
+)
+MESSAGES: Final = Counter(
+    "attune_profile_messages_total",
+    "Verdicts of the arbiter",
+    ["scenario", "channel", "verdict", "reason"],
+)
+TIMERS_LATE: Final = Histogram(
+    "attune_profile_timer_late_seconds",
+    "How late timers fire, in business time",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600),
+)
+AGE: Final = Histogram(
+    "attune_profile_event_age_seconds",
+    "Real time from acceptance of an event to its applied profile",
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 5, 60),
+)
+BATCH: Final = Histogram(
+    "attune_profile_batch_seconds",
+    "Time of a batch, by stage",
+    ["stage"],
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1),
+)
+LAG: Final = Gauge("attune_profile_lag", "Facts not yet read", ["partition"])
+CACHED: Final = Gauge("attune_profile_cached_identities", "Identities held in memory")
+RETRIES: Final = Counter(
+    "attune_profile_retries_total", "Batches taken up again because something failed", ["what"]
+)

@@ -1,0 +1,281 @@
+"""The profile store: identities, item statistics and timers in Redis. All its commands are here.
+
+Invariant: one atomic write per identity holds the new state, view, positions, event-id window and
+outbox, and happens only if nobody wrote since it was read (compare-and-set on counter `n`).
+Everything goes out in pipelines: one round trip for any number of identities.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError, RedisError
+
+from services.profile.identity import Identity, OutboxEntry, stable_id
+from services.profile.item_counts import Increments
+from services.profile.state import decode_state, encode_state
+from services.profile.view import project
+from services.profile.window import Window
+from shared.errors import AttuneError, StoreUnavailable
+from shared.keys import Keys
+from shared.profile import encode_view
+
+BUCKETS_KEPT: Final = 14 * 24
+
+_SAVE: Final = """
+local n = redis.call('HGET', KEYS[1], 'n') or '0'
+if n ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'n', ARGV[2], 'v', ARGV[3], 's', ARGV[4], 'p', ARGV[5],
+           'd', ARGV[6], 'o', ARGV[7], 't', ARGV[8])
+return 1
+"""
+
+# KEYS: position, set of buckets, then one hash for each bucket. ARGV: position expected, position
+# to write, number of buckets kept, bucket numbers..., then triples (key index, item, increments).
+_COUNT: Final = """
+local standing = redis.call('GET', KEYS[1]) or '-1'
+if standing ~= ARGV[1] then return standing end
+local buckets = #KEYS - 2
+for i = 1, buckets do redis.call('ZADD', KEYS[2], ARGV[3 + i], ARGV[3 + i]) end
+for i = 4 + buckets, #ARGV, 3 do
+  local key = KEYS[2 + tonumber(ARGV[i])]
+  local old = redis.call('HGET', key, ARGV[i + 1])
+  local new = ARGV[i + 2]
+  if old then
+    local sums, add = {}, string.gmatch(new, '%d+')
+    for count in string.gmatch(old, '%d+') do
+      sums[#sums + 1] = string.format('%d', tonumber(count) + tonumber(add()))
+    end
+    new = table.concat(sums, ',')
+  end
+  redis.call('HSET', key, ARGV[i + 1], new)
+end
+redis.call('SET', KEYS[1], ARGV[2])
+return ARGV[2]
+"""
+
+_outbox_encoder = msgspec.msgpack.Encoder()
+_outbox_decoder = msgspec.msgpack.Decoder(list[OutboxEntry])
+_positions_decoder = msgspec.msgpack.Decoder(tuple[str, dict[int, int]])
+
+
+class RecreatedTopic(AttuneError):
+    """The state was folded from another incarnation of `events`: refused, never skipped."""
+
+    code = "recreated_topic"
+
+
+class DueTimer(NamedTuple):
+    """An entry of the timer index that has come due (business epoch ms)."""
+
+    partition: int
+    key: str
+    due: int
+
+
+class ProfileStore:
+    """Reads and writes identities for one incarnation of the topic `events`.
+
+    Raises StoreUnavailable when Redis does not answer, RecreatedTopic when what it holds was
+    folded from another topic of that name.
+    """
+
+    def __init__(self, redis: Redis, keys: Keys, incarnation: str) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._incarnation = stable_id(incarnation)[:8]
+        self._save_sha = ""
+        self._count_sha = ""
+
+    async def load(self, identities: Sequence[str]) -> dict[str, Identity]:
+        """The identities by key; one that Redis does not know comes back empty."""
+        with _translated():
+            pipeline = self._redis.pipeline(transaction=False)
+            for key in identities:
+                pipeline.hmget(self._keys.profile(key), ("n", "s", "p", "d", "o", "t"))
+            rows = await pipeline.execute()
+        return {key: self._decode(key, row) for key, row in zip(identities, rows, strict=True)}
+
+    def _decode(self, key: str, row: list[bytes | None]) -> Identity:
+        counter, state, positions, window, outbox, accepted_at = row
+        if counter is None or state is None or positions is None:
+            return Identity(key)
+        incarnation, offsets = _positions_decoder.decode(positions)
+        if incarnation != self._incarnation:
+            raise RecreatedTopic(
+                "profiles were folded from another incarnation of the topic events; "
+                "rebuild them or use a new namespace"
+            )
+        return Identity(
+            key=key,
+            counter=int(counter),
+            profile=decode_state(state),
+            positions=offsets,
+            window=Window.unpack(window or b""),
+            outbox=_outbox_decoder.decode(outbox) if outbox else [],
+            accepted_at=int(accepted_at or 0),
+        )
+
+    async def views(self, identities: Sequence[str]) -> dict[str, bytes]:
+        """The packed views by key, empty where there is none."""
+        with _translated():
+            pipeline = self._redis.pipeline(transaction=False)
+            for key in identities:
+                pipeline.hget(self._keys.profile(key), "v")
+            rows = await pipeline.execute()
+        return {key: row or b"" for key, row in zip(identities, rows, strict=True)}
+
+    async def save(self, identities: Sequence[Identity]) -> list[Identity]:
+        """Writes each identity unless somebody else did since it was read; returns those refused.
+
+        The counters of the written ones move on by one.
+        """
+        if not identities:
+            return []
+        answers = await self._scripts(
+            [(self._save_arguments(identity), "save") for identity in identities]
+        )
+        refused = []
+        for identity, written in zip(identities, answers, strict=True):
+            if written:
+                identity.counter += 1
+            else:
+                refused.append(identity)
+        return refused
+
+    def _save_arguments(self, identity: Identity) -> list[Any]:
+        return [
+            1,
+            self._keys.profile(identity.key),
+            identity.counter,
+            identity.counter + 1,
+            encode_view(project(identity.profile)),
+            encode_state(identity.profile),
+            _outbox_encoder.encode((self._incarnation, identity.positions)),
+            identity.window.pack(),
+            _outbox_encoder.encode(identity.outbox) if identity.outbox else b"",
+            identity.accepted_at,
+        ]
+
+    async def _scripts(self, calls: list[tuple[list[Any], str]]) -> list[Any]:
+        """Runs scripts in one pipeline; loads them first where the server lost them."""
+        with _translated():
+            for _ in range(2):
+                if not self._save_sha:
+                    self._save_sha = str(await self._redis.script_load(_SAVE))
+                    self._count_sha = str(await self._redis.script_load(_COUNT))
+                shas = {"save": self._save_sha, "count": self._count_sha}
+                pipeline = self._redis.pipeline(transaction=False)
+                for arguments, script in calls:
+                    pipeline.evalsha(shas[script], *arguments)
+                answers = await pipeline.execute(raise_on_error=False)
+                if not any(isinstance(answer, NoScriptError) for answer in answers):
+                    break
+                # A script that did run made its write; running it again is refused by its guard.
+                self._save_sha = ""
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+            return answers
+
+    async def item_position(self, partition: int) -> int:
+        """The offset up to which a partition's item statistics stand; -1 before the first."""
+        with _translated():
+            value = await self._redis.get(self._keys.item_position(partition))
+        return -1 if value is None else int(value)
+
+    async def count_items(
+        self, partition: int, expected: int, position: int, increments: Increments
+    ) -> int:
+        """Adds a batch's counts and moves the position, if it stands at `expected`.
+
+        Returns the position that stands afterwards: another than `position` means nothing was
+        added, because the partition has been counted further by someone else.
+        """
+        buckets = sorted({bucket for bucket, _ in increments})
+        index = {bucket: place for place, bucket in enumerate(buckets, start=1)}
+        rows: list[Any] = []
+        for (bucket, item), amounts in increments.items():
+            rows += (index[bucket], item, ",".join(map(str, amounts)))
+        arguments = [
+            2 + len(buckets),
+            self._keys.item_position(partition),
+            self._keys.item_buckets(partition),
+            *(self._keys.item_bucket(partition, bucket) for bucket in buckets),
+            expected,
+            position,
+            len(buckets),
+            *buckets,
+            *rows,
+        ]
+        (standing,) = await self._scripts([(arguments, "count")])
+        return int(standing)
+
+    async def drop_old_buckets(self, partition: int) -> None:
+        """Forgets the hour buckets more than 14 days behind the partition's newest."""
+        buckets = self._keys.item_buckets(partition)
+        with _translated():
+            newest: Any = await self._redis.zrange(buckets, -1, -1)
+            if not newest:
+                return
+            last = int(newest[0]) - BUCKETS_KEPT
+            old: Any = await self._redis.zrangebyscore(buckets, "-inf", last)
+            if old:
+                await self._redis.delete(
+                    *(self._keys.item_bucket(partition, int(bucket)) for bucket in old)
+                )
+                await self._redis.zremrangebyscore(buckets, "-inf", last)
+
+    async def schedule(self, timers: Iterable[DueTimer]) -> None:
+        """Puts timers into the index, before the states that they come from are written."""
+        by_partition: dict[int, dict[str, int]] = {}
+        for timer in timers:
+            by_partition.setdefault(timer.partition, {})[timer.key] = timer.due
+        if not by_partition:
+            return
+        with _translated():
+            pipeline = self._redis.pipeline(transaction=False)
+            for partition, due in by_partition.items():
+                pipeline.zadd(self._keys.timers(partition), due)
+            await pipeline.execute()
+
+    async def due(self, partitions: Iterable[int], now: int, limit: int) -> list[DueTimer]:
+        """Timers due at `now` (business epoch ms), at most `limit` a partition."""
+        chosen = sorted(partitions)
+        with _translated():
+            pipeline = self._redis.pipeline(transaction=False)
+            for partition in chosen:
+                pipeline.zrangebyscore(
+                    self._keys.timers(partition), "-inf", now, 0, limit, withscores=True
+                )
+            answers = await pipeline.execute()
+        return [
+            DueTimer(partition, key.decode(), int(due))
+            for partition, entries in zip(chosen, answers, strict=True)
+            for key, due in entries
+        ]
+
+    async def settle(self, stale: Iterable[DueTimer], later: Mapping[DueTimer, int]) -> None:
+        """Removes stale timers from the index and moves the others to their later times."""
+        with _translated():
+            pipeline = self._redis.pipeline(transaction=False)
+            for timer in stale:
+                pipeline.zrem(self._keys.timers(timer.partition), timer.key)
+            for timer, due in later.items():
+                pipeline.zadd(self._keys.timers(timer.partition), {timer.key: due})
+            await pipeline.execute()
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailable unless Redis answers."""
+        with _translated():
+            await self._redis.ping()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError, TimeoutError) as error:
+        raise StoreUnavailable(f"Redis: {type(error).__name__}: {error}") from error

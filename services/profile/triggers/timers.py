@@ -1,0 +1,106 @@
+"""What a due timer means for an identity: a decision to publish, a later time, or nothing. Pure.
+
+Decide, then fold: the verdict becomes a fact `message_decided` in the outbox, with the trigger's
+final bytes, and takes effect when that fact is folded. Its id comes from the due time, so a timer
+that fires again states the same fact, and the first one wins.
+"""
+
+from typing import NamedTuple
+
+from services.profile.identity import Identity, OutboxEntry, stable_id
+from services.profile.triggers import arbiter
+from services.profile.triggers.cart_abandoned import (
+    CHANNEL,
+    LIFETIME_MS,
+    PRIORITY,
+    SCENARIO,
+    Moment,
+    due_at,
+    moment,
+)
+from shared import events as facts
+from shared.triggers import Fatigue, Payload, Suppression, Trigger, encode
+
+
+class Fired(NamedTuple):
+    """stated: the fact is now in the outbox and must be written; standing: it was there already.
+
+    later: when to look again (epoch ms). All unset: the timer is stale.
+    """
+
+    stated: OutboxEntry | None = None
+    standing: OutboxEntry | None = None
+    later: int | None = None
+
+
+def next_due(identity: Identity) -> int | None:
+    """When this identity's timer should fire, or None where it needs none."""
+    if not identity.is_customer:
+        return None
+    due = due_at(identity.profile.component)
+    if due is None or identity.profile.decided.get(SCENARIO, 0) >= due:
+        return None
+    return due
+
+
+def fire(identity: Identity, now: int) -> Fired:
+    """Re-validates a due timer at `now` (epoch ms) and decides; may add to the outbox."""
+    due = next_due(identity)
+    if due is None:
+        return Fired()
+    found = moment(identity.profile.component, now)
+    if found is None:
+        return Fired(later=due)
+    trigger_id = stable_id(SCENARIO, identity.key, str(found.due))
+    fact_id = stable_id(trigger_id, "1")
+    for entry in identity.outbox:
+        if entry.fact_id == fact_id:
+            return Fired(standing=entry)
+    entry = _state(identity, found, trigger_id, fact_id, now)
+    identity.outbox.append(entry)
+    return Fired(stated=entry)
+
+
+def _state(
+    identity: Identity, found: Moment, trigger_id: str, fact_id: str, now: int
+) -> OutboxEntry:
+    decision = arbiter.decide(identity.profile, CHANNEL, now)
+    customer = identity.key[2:]
+    message = Trigger(
+        decision_id=trigger_id,
+        scenario=SCENARIO,
+        customer=customer,
+        channel=CHANNEL,
+        style="reminder",
+        not_before=now,
+        expires_at=found.due + LIFETIME_MS,
+        dedupe_key=trigger_id,
+        priority=PRIORITY,
+        fatigue=Fatigue(used=decision.used, budget=arbiter.DAILY_BUDGET, window=24),
+        arm="all",
+        evidence=found.evidence,
+        payload=Payload(items=found.items),
+    )
+    if decision.verdict != "send":
+        message = Suppression(
+            **{name: getattr(message, name) for name in Trigger.__struct_fields__},
+            suppressed_by=decision.reason,
+            retry_at=decision.retry_at,
+        )
+    fact = facts.MessageDecided(
+        event_id=fact_id,
+        occurred_at=now,
+        received_at=now,
+        customer=customer,
+        source="attune",
+        cause=found.evidence[0],
+        trigger_id=trigger_id,
+        scenario=SCENARIO,
+        channel=CHANNEL,
+        verdict=decision.verdict,
+        reason=decision.reason,
+        due=found.due,
+        retry_at=decision.retry_at,
+        trigger=encode(message),
+    )
+    return OutboxEntry(fact_id, identity.key, facts.encode(fact), found.evidence[0])

@@ -1,0 +1,183 @@
+"""Reads the logs and the live state, and compares. Shell of `attune verify`, import and local."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+from msgspec import Struct
+
+from services.profile.identity import Identity
+from services.profile.state import canonical
+from services.profile.store import ProfileStore
+from services.profile.verify.balance import Balance
+from services.profile.verify.replay import Replay
+from services.profile.view import project
+from shared import topics
+from shared.bus import Record, group_lag, scan, topic_id
+from shared.headers import REASON, SRC, find
+from shared.keys import Keys
+from shared.profile import encode_view
+from shared.settings import Settings
+from shared.store import open_redis
+
+CHUNK: Final = 500
+DIFFERENCES_SHOWN: Final = 10
+ATTEMPTS: Final = 3
+POLL_S: Final = 0.25
+
+Progress = Callable[[int], object]
+"""Called with the number of records just read."""
+
+
+class Verification(Struct, kw_only=True):
+    """What `attune verify` prints. `events`: facts in the log; `customers`: identities in it.
+
+    lost, applied_twice: facts that the live profiles miss or count once too often; lost includes
+    raw events of which nothing became anything.
+    """
+
+    events: int
+    customers: int
+    equal: int
+    different: int
+    first_differences: list[dict[str, str]]
+    balanced: bool
+    lost: int
+    applied_twice: int
+    received: int
+    applied: int
+    deduplicated: int
+    dead_lettered: dict[str, int]
+    pending: int
+    malformed: int
+
+
+def _ignore(records: int) -> None:
+    """Progress for nobody."""
+
+
+async def read_log(settings: Settings, progress: Progress = _ignore) -> Replay:
+    """Replays `events` and takes account of the raw topics and the dead letters.
+
+    Raises LogTruncated when the start of `events` is gone.
+    """
+    replay = Replay()
+    async for records in scan(settings, topics.EVENTS.named(settings.namespace)):
+        replay.feed(records)
+        progress(len(records))
+        await asyncio.sleep(0)
+    for topic in topics.RAW:
+        async for records in scan(settings, topic.named(settings.namespace), complete=False):
+            for record in records:
+                replay.accounts.received(_source(record))
+            progress(len(records))
+    dead = topics.DEAD_LETTERS.named(settings.namespace)
+    async for records in scan(settings, dead, complete=False):
+        for record in records:
+            source = find(record.headers, SRC)
+            if source is not None:
+                reason = find(record.headers, REASON) or "unknown"
+                replay.accounts.refused(source, reason)
+        progress(len(records))
+    return replay
+
+
+def _source(record: Record) -> str:
+    own = find(record.headers, SRC)
+    return own if own is not None else f"{record.topic}/{record.partition}/{record.offset}"
+
+
+async def read_balance(settings: Settings) -> Balance:
+    """The balance as the logs stand now."""
+    return (await read_log(settings)).accounts.balance()
+
+
+async def wait_until_drained(settings: Settings, timeout_s: float) -> bool:
+    """Waits until ingest and profile have committed all of their topics; False at the deadline."""
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    groups: list[tuple[str, Sequence[topics.Topic]]] = [
+        ("ingest", topics.RAW),
+        ("profile", (topics.EVENTS,)),
+    ]
+    while True:
+        lags = [
+            await group_lag(settings, group, [topic.named(settings.namespace) for topic in carried])
+            for group, carried in groups
+        ]
+        if not any(any(lag.values()) for lag in lags):
+            return True
+        if asyncio.get_running_loop().time() > deadline:
+            return False
+        await asyncio.sleep(POLL_S)
+
+
+async def verify(settings: Settings, progress: Progress = _ignore) -> Verification:
+    """Compares every identity in the log with Redis, byte for byte.
+
+    Call it on a drained system; while facts still arrive, what differs is read again.
+    """
+    async with open_redis(settings) as redis:
+        incarnation = await topic_id(settings, topics.EVENTS.named(settings.namespace))
+        store = ProfileStore(redis, Keys(settings.namespace), incarnation)
+        previous = -1
+        for _ in range(ATTEMPTS):
+            replay = await read_log(settings, progress)
+            found = await compare(replay, store.load, store.views)
+            if not found.different or replay.facts == previous:
+                break
+            previous = replay.facts
+        return found
+
+
+async def compare(
+    replay: Replay,
+    load: Callable[[Sequence[str]], Awaitable[dict[str, Identity]]],
+    views: Callable[[Sequence[str]], Awaitable[dict[str, bytes]]],
+) -> Verification:
+    """Compares a replay with what the store holds."""
+    different: list[dict[str, str]] = []
+    lost = twice = count = 0
+    for keys in _chunks(iter(replay.identities)):
+        live, live_views = await load(keys), await views(keys)
+        for key in keys:
+            reference = replay.identities[key].profile
+            count += 1
+            gap = reference.component.events - live[key].profile.component.events
+            lost, twice = lost + max(0, gap), twice + max(0, -gap)
+            what = _difference(live[key], live_views[key], replay.identities[key])
+            if what is not None:
+                different.append({"customer": key, "what": what})
+    accounts = replay.accounts
+    balance = accounts.balance()
+    return Verification(
+        events=replay.facts,
+        customers=count,
+        equal=count - len(different),
+        different=len(different),
+        first_differences=different[:DIFFERENCES_SHOWN],
+        balanced=balance.balanced,
+        lost=lost + balance.pending,
+        applied_twice=twice,
+        received=balance.received,
+        applied=balance.applied,
+        deduplicated=balance.deduplicated,
+        dead_lettered=accounts.dead_by_reason(),
+        pending=balance.pending,
+        malformed=replay.malformed,
+    )
+
+
+def _difference(live: Identity, live_view: bytes, reference: Identity) -> str | None:
+    if not live.counter:
+        return "not in the store"
+    if canonical(live.profile) != canonical(reference.profile):
+        return "state"
+    if live_view != encode_view(project(reference.profile)):
+        return "view"
+    return None
+
+
+def _chunks(keys: Iterator[str]) -> Iterator[list[str]]:
+    while chunk := list(islice(keys, CHUNK)):
+        yield chunk

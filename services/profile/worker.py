@@ -1,0 +1,279 @@
+"""The profile loop: facts in, profiles written, what follows published, offsets committed.
+
+One batch, in this order, and the order matters:
+1. load the identities that are not in memory (one round trip);
+2. fold, in memory;
+3. write item statistics of each partition, with their own position;
+4. put timers into their index;
+5. write the identities, each by compare-and-set; who is refused is read and folded again;
+6. publish what the folds stated, and flush;
+7. empty the outboxes that were published;
+8. commit the offsets of batches whose writes are durable.
+Whatever fails, the batch is taken up again from its first offset: every step may run twice.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from services.profile import metrics
+from services.profile.batch import (
+    Decoded,
+    Effects,
+    decode_batch,
+    fold_identity,
+    item_increments,
+)
+from services.profile.cache import IdentityCache
+from services.profile.identity import Delivery, Identity
+from services.profile.item_counts import Increments
+from services.profile.offsets import PendingOffsets
+from services.profile.publisher import Publisher
+from services.profile.stages import Stages
+from services.profile.store import DueTimer, ProfileStore
+from services.profile.timer_loop import TimerLoop
+from services.profile.window import Verdict
+from shared.bus import GroupConsumer, Rebalanced, Record, TopicPartition
+from shared.clock import real_now_ms
+from shared.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+POLL_MS: Final = 50
+SAVE_ATTEMPTS: Final = 20
+LAG_S: Final = 2.0
+CARE_S: Final = 600.0
+BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
+
+
+class Worker:
+    """One member of the group `profile`. Owns its partitions' identities while it has them."""
+
+    def __init__(
+        self,
+        store: ProfileStore,
+        publisher: Publisher,
+        timers: TimerLoop,
+        cache: IdentityCache,
+        pending: PendingOffsets,
+        *,
+        max_records: int = 2_000,
+    ) -> None:
+        self._consumer: GroupConsumer | None = None
+        self._store = store
+        self._publisher = publisher
+        self._timers = timers
+        self._cache = cache
+        self._pending = pending
+        self._max_records = max_records
+        self._lock = asyncio.Lock()
+        self._owned: set[TopicPartition] = set()
+        self._item_positions: dict[int, int] = {}
+        self._next_lag = 0.0
+        self._next_care = 0.0
+        self.stages = Stages()
+
+    async def assigned(self, partitions: Sequence[TopicPartition]) -> None:
+        """Takes partitions over: nothing held in memory is trusted any more."""
+        async with self._lock:
+            self._cache.clear()
+            self._item_positions.clear()
+            self._owned.update(partitions)
+            self._next_care = 0.0
+
+    async def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """Lets go: the batch under way ends first, then nothing of these is processed."""
+        async with self._lock:
+            await self._commit()
+            self._owned.difference_update(partitions)
+            self._pending.forget(set(partitions))
+            self._cache.clear()
+
+    async def run(self, consumer: GroupConsumer, stop: asyncio.Event) -> None:
+        """Works until `stop` is set, then waits for durability and commits."""
+        self._consumer = consumer
+        failures = 0
+        while not stop.is_set():
+            records = await consumer.poll(max_records=self._max_records, timeout_ms=POLL_MS)
+            try:
+                async with self._lock:
+                    await self._turn(consumer, records)
+                failures = 0
+            except Unavailable as error:
+                metrics.RETRIES.labels(error.code).inc()
+                log.warning("a batch failed and is taken up again", exc_info=error)
+                self._cache.clear()
+                self._item_positions.clear()
+                rewind(consumer, records)
+                await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+                failures += 1
+        await self._finish()
+
+    async def _turn(
+        self, consumer: GroupConsumer, records: Mapping[TopicPartition, Sequence[Record]]
+    ) -> None:
+        mine = {
+            partition: batch for partition, batch in records.items() if partition in self._owned
+        }
+        # Records may come before `assigned` was told of their partition; they must come again.
+        rewind(consumer, {partition: records[partition] for partition in records.keys() - mine})
+        if mine:
+            await self._batch(mine)
+        await self._timers.tick({partition for _, partition in self._owned})
+        await self._commit()
+        await self._take_care(consumer)
+
+    async def _take_care(self, consumer: GroupConsumer) -> None:
+        """Lag every few seconds; statistics buckets that fell out of the window now and then."""
+        now = time.monotonic()
+        if now >= self._next_lag:
+            self._next_lag = now + LAG_S
+            for (_, partition), lag in (await consumer.lag()).items():
+                metrics.LAG.labels(partition).set(lag)
+        if now >= self._next_care:
+            self._next_care = now + CARE_S
+            for _, partition in self._owned:
+                await self._store.drop_old_buckets(partition)
+
+    async def _batch(self, records: Mapping[TopicPartition, Sequence[Record]]) -> None:
+        with self.stages.measure("decode"):
+            decoded = decode_batch(record for batch in records.values() for record in batch)
+        if decoded.malformed:
+            metrics.MALFORMED.inc(decoded.malformed)
+            log.error("records in events are no facts", extra={"records": decoded.malformed})
+        identities = await self._load(decoded.deliveries)
+        with self.stages.measure("fold"):
+            effects = {
+                key: fold_identity(identities[key], deliveries)
+                for key, deliveries in decoded.deliveries.items()
+            }
+        with self.stages.measure("store"):
+            await self._count_items(records, decoded, effects)
+            await self._schedule(decoded, effects)
+            await self._save(identities, decoded, effects)
+        with self.stages.measure("publish"):
+            outdated = await self._publish(identities, effects)
+        self._cache.put(identities[key] for key in identities.keys() - outdated)
+        self._measure(decoded, effects)
+        self._pending.applied(
+            {partition: batch[-1].offset + 1 for partition, batch in records.items()},
+            time.monotonic(),
+        )
+
+    async def _load(self, deliveries: Mapping[str, object]) -> dict[str, Identity]:
+        with self.stages.measure("load"):
+            identities = self._cache.take(deliveries)
+            missing = [key for key in deliveries if key not in identities]
+            if missing:
+                identities |= await self._store.load(missing)
+        return identities
+
+    async def _count_items(
+        self,
+        records: Mapping[TopicPartition, Sequence[Record]],
+        decoded: Decoded,
+        effects: Mapping[str, Effects],
+    ) -> None:
+        ends = {partition: batch[-1].offset for (_, partition), batch in records.items()}
+        for partition in ends.keys() - self._item_positions.keys():
+            self._item_positions[partition] = await self._store.item_position(partition)
+        waiting = dict(ends)
+        while waiting:
+            added = item_increments(decoded.deliveries, effects, self._item_positions)
+            for partition, end in list(waiting.items()):
+                if await self._count_partition(partition, end, added.get(partition, {})):
+                    del waiting[partition]
+
+    async def _count_partition(self, partition: int, end: int, added: Increments) -> bool:
+        expected = self._item_positions[partition]
+        if end <= expected or not added:
+            return True
+        standing = await self._store.count_items(partition, expected, end, added)
+        self._item_positions[partition] = standing
+        return standing == end
+
+    async def _schedule(self, decoded: Decoded, effects: Mapping[str, Effects]) -> None:
+        await self._store.schedule(
+            DueTimer(decoded.deliveries[key][0].partition, key, effect.due)
+            for key, effect in effects.items()
+            if effect.due is not None
+        )
+
+    async def _save(
+        self,
+        identities: dict[str, Identity],
+        decoded: Decoded,
+        effects: dict[str, Effects],
+    ) -> None:
+        waiting = [identities[key] for key, effect in effects.items() if effect.changed]
+        for _ in range(SAVE_ATTEMPTS):
+            refused = [identity.key for identity in await self._store.save(waiting)]
+            if not refused:
+                return
+            metrics.CONFLICTS.inc(len(refused))
+            identities |= await self._store.load(refused)
+            effects |= {
+                key: fold_identity(identities[key], decoded.deliveries[key]) for key in refused
+            }
+            waiting = [identities[key] for key in refused if effects[key].changed]
+        raise Unavailable("profiles are being written by another process at the same time")
+
+    async def _publish(
+        self, identities: Mapping[str, Identity], effects: Mapping[str, Effects]
+    ) -> set[str]:
+        messages = [message for effect in effects.values() for message in effect.messages]
+        forwarded = [entry for effect in effects.values() for entry in effect.forwarded]
+        if not messages and not forwarded:
+            return set()
+        await self._publisher.publish(forwarded, messages)
+        sent = [identities[key] for key, effect in effects.items() if effect.forwarded]
+        for identity in sent:
+            identity.outbox = []
+        # Where somebody wrote in between, the entries stay and are published again: that is safe.
+        outdated = {identity.key for identity in await self._store.save(sent)}
+        metrics.CONFLICTS.inc(len(outdated))
+        return outdated
+
+    def _measure(self, decoded: Decoded, effects: Mapping[str, Effects]) -> None:
+        now = real_now_ms()
+        counted = dict.fromkeys(Verdict, 0)
+        metrics.OVERFLOWS.inc(sum(effect.overflowed for effect in effects.values()))
+        for key, effect in effects.items():
+            for delivery, verdict in zip(decoded.deliveries[key], effect.verdicts, strict=True):
+                counted[verdict] += 1
+                self._observe_age(delivery, verdict, now)
+        for verdict, count in counted.items():
+            metrics.FACTS.labels(verdict.value).inc(count)
+        metrics.CACHED.set(len(self._cache))
+
+    def _observe_age(self, delivery: Delivery, verdict: Verdict, now: int) -> None:
+        if verdict is Verdict.NEW and delivery.accepted_at:
+            metrics.AGE.observe(max(0, now - delivery.accepted_at) / 1000)
+
+    async def _commit(self) -> None:
+        with self.stages.measure("commit"):
+            ready = self._pending.durable(time.monotonic())
+            mine = {partition: at for partition, at in ready.items() if partition in self._owned}
+            if not mine or self._consumer is None:
+                return
+            try:
+                await self._consumer.commit(mine)
+            except Rebalanced:
+                log.info("a commit came after a rebalance; the new owner reads again")
+
+    async def _finish(self) -> None:
+        due = self._pending.last_due()
+        if due is not None:
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+        async with self._lock:
+            await self._commit()
+
+
+def rewind(consumer: GroupConsumer, records: Mapping[TopicPartition, Sequence[Record]]) -> None:
+    """Makes records come again, as far as their partitions are still this member's."""
+    assigned = consumer.assigned()
+    for partition, batch in records.items():
+        if partition in assigned:
+            consumer.seek(partition, batch[0].offset)
