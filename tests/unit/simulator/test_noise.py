@@ -36,7 +36,7 @@ def test_the_shop_reads_the_clock_text_of_the_services() -> None:
     clock = BusinessClock.parse("1000:5000:4320.0")
     assert clock.real_seconds(4_320_000) == 1.0
     assert BusinessClock.parse("") == BusinessClock()
-    with pytest.raises(ValueError, match="unpack|speed"):
+    with pytest.raises(ValueError, match="unpack"):
         BusinessClock.parse("1000")
     with pytest.raises(ValueError, match="speed"):
         BusinessClock.parse("1:1:0")

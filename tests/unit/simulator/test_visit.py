@@ -1,4 +1,5 @@
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 from services.simulator.actions import Ask, Event, Offers, Outcome, Pause, Reply
@@ -71,7 +72,7 @@ def test_a_visit_stays_inside_one_session() -> None:
     world = build("default", 2)
     for actions, _ in visits(world, None):
         times = [action.body["occurred_at"] for action in actions if isinstance(action, Event)]
-        gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in pairwise(times)]
         assert all(0 <= gap < IDLE_MS / 3 for gap in gaps)
 
 

@@ -1,3 +1,5 @@
+from statistics import mean
+
 import pytest
 
 from services.simulator import taste
@@ -52,12 +54,11 @@ def test_liking_follows_category_then_brand_price_and_season() -> None:
         traits = shopper.traits
         best = max(traits.categories, key=lambda name: traits.categories[name])
         worst = min(traits.categories, key=lambda name: traits.categories[name])
-
-        def mean(category: str) -> float:
-            shelf = world.by_category[category]
-            return sum(taste.match(shopper.traits, item, 6) for item in shelf) / len(shelf)
-
-        assert mean(best) > 4 * mean(worst)
+        loved, left = (
+            mean(taste.match(traits, item, 6) for item in world.by_category[category])
+            for category in (best, worst)
+        )
+        assert loved > 4 * left
         assert all(0 <= taste.match(traits, item, 6) <= 1 for item in world.items)
 
 
