@@ -61,9 +61,9 @@ class Guarded:
         """Whether the server still runs."""
         return self._guard.poll() is None
 
-    def stop(self, timeout_s: float = STOP_S) -> None:
+    def stop(self, timeout_s: float = STOP_S, *, by: signal.Signals = signal.SIGTERM) -> None:
         """Asks the server to end, waits, and kills it after `timeout_s` seconds."""
-        self._signal(signal.SIGTERM)
+        self._signal(by)
         self._end(timeout_s)
 
     def kill(self) -> None:
