@@ -1,0 +1,1 @@
+"""The collector: takes events over HTTP, answers once the log has them."""
