@@ -38,6 +38,9 @@ class Follower:
             except AttuneError as error:
                 _logger.warning("catalogue not followed", extra={"error": str(error)})
                 await asyncio.sleep(RETRY_S)
+            except Exception:  # a task that ended would let the catalogue grow old for good
+                _logger.exception("catalogue not followed")
+                await asyncio.sleep(RETRY_S)
 
     async def _follow(self) -> None:
         topic = CATALOGUE.named(self._settings.namespace)

@@ -70,6 +70,9 @@ class Publisher:
             except AttuneError as error:
                 _logger.warning("catalogue not published", extra={"error": str(error)})
                 await asyncio.sleep(RETRY_S)
+            except Exception:  # a task that ended would leave changes unpublished for good
+                _logger.exception("catalogue not published")
+                await asyncio.sleep(RETRY_S)
 
     async def repair(self, catalogue: Catalogue) -> int:
         """Mark what SQL holds and the topic says otherwise or not at all; how many."""
