@@ -1,0 +1,1 @@
+"""Generates docs/openapi.json and docs/asyncapi.yaml from the code: see `make docs`."""
