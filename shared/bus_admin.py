@@ -109,14 +109,12 @@ async def _create(admin: Any, settings: Settings, missing: Sequence[Topic]) -> N
         )
         for topic in missing
     ]
-    try:
-        with translated(settings):
-            answer = await admin.create_topics(asked)
-    except LogUnavailable as error:
-        if isinstance(error.__cause__, kafka.IncompatibleBrokerVersion):
+    with translated(settings):
+        await admin._client.force_metadata_update()
+        if admin._client.cluster.controller is None:
             names = ", ".join(topic.name for topic in asked)
-            raise UnknownTopic(f"missing topics, which this broker cannot make: {names}") from error
-        raise
+            raise UnknownTopic(f"missing topics, which this broker cannot make: {names}")
+        answer = await admin.create_topics(asked)
     for name, code, *message in answer.topic_errors:
         if code not in {0, ALREADY_EXISTS}:
             why = (message[0] if message else None) or kafka.for_code(code).__name__

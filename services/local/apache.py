@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -206,7 +207,13 @@ def _launch(apache: Apache, directory: Path, port: int) -> Guarded:
         log=directory / "kafka.log",
     )
     settings = Settings(bootstrap=f"{HOST}:{port}")
-    process.await_ready(lambda: asyncio.run(_serves(settings)), START_S, "Apache Kafka")
+    # In a thread, because the caller may have an event loop of its own running.
+    with ThreadPoolExecutor(1) as pool:
+        process.await_ready(
+            lambda: pool.submit(lambda: asyncio.run(_serves(settings))).result(),
+            START_S,
+            "Apache Kafka",
+        )
     return process
 
 

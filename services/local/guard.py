@@ -87,13 +87,20 @@ class Guarded:
     def await_ready(self, ready: Callable[[], bool], timeout_s: float, what: str) -> None:
         """Polls `ready()` until it is true; raises Unavailable with the log's end otherwise."""
         deadline = time.monotonic() + timeout_s
-        while not ready():
-            if not self.alive():
-                raise Unavailable(f"{what} ended while starting: {tail(self.log)}")
-            if time.monotonic() > deadline:
-                self.stop()
-                raise Unavailable(f"{what} is not ready after {timeout_s:g} s: {tail(self.log)}")
-            time.sleep(0.02)
+        why = f"{what} is not ready after {timeout_s:g} s"
+        try:
+            while time.monotonic() < deadline:
+                if ready():
+                    return
+                if not self.alive():
+                    why = f"{what} ended while starting"
+                    break
+                time.sleep(0.02)
+        except BaseException:
+            self.stop()
+            raise
+        self.stop()
+        raise Unavailable(f"{why}: {tail(self.log)}")
 
 
 def _close(guard: "subprocess.Popen[bytes]") -> None:
