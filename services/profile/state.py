@@ -39,7 +39,6 @@ class Profile(Struct, array_like=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_canonical = msgspec.msgpack.Encoder(order="deterministic")
 _decoder = msgspec.msgpack.Decoder(Profile)
 
 
@@ -64,4 +63,8 @@ def decode_state(data: bytes) -> Profile:
 
 def canonical(profile: Profile) -> str:
     """SHA-256 of the state in one canonical order, in hexadecimal."""
-    return hashlib.sha256(_canonical.encode(profile)).hexdigest()
+    # Integer keys as text: msgspec puts only keys of that kind in order.
+    ordered = msgspec.to_builtins(
+        profile, str_keys=True, order="deterministic", builtin_types=(bytes,)
+    )
+    return hashlib.sha256(_encoder.encode(ordered)).hexdigest()

@@ -42,5 +42,5 @@ def command(wait_s: float, as_json: bool) -> None:
 
 async def _verify(settings: Settings, wait_s: float) -> Verification:
     await wait_until_drained(settings, wait_s)
-    with tqdm(desc="replaying the log", unit=" records", leave=False) as bar:
+    with tqdm(desc="replaying the log", unit=" records", leave=False, disable=None) as bar:
         return await verify(settings, bar.update)
