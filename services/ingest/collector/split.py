@@ -72,13 +72,19 @@ def split_segment_batch(body: bytes, limit: int) -> Parts:
     body = body.strip()
     if not body:
         raise EmptyBatch("the body is empty")
+    if body[:1] != b"{":
+        raise _malformed()
     try:
         envelope = _envelope.decode(body)
         if isinstance(envelope.batch, msgspec.UnsetType):
             raise MalformedBody('a batch is an object with the member "batch"')
         events = _array_elements(bytes(envelope.batch))
     except _UNPARSED as error:
-        return _counted(Parts(_by_brackets(body, "batch", error)), limit)
+        events = _by_brackets(body, "batch", error)
+        envelope = _Envelope(
+            sentAt=msgspec.Raw(member(body, "sentAt") or b"null"),
+            writeKey=msgspec.Raw(member(body, "writeKey") or b"null"),
+        )
     return _counted(Parts(events, _time(envelope.sentAt), _text(envelope.writeKey)), limit)
 
 
