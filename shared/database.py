@@ -231,4 +231,5 @@ async def _session_lock(engine: AsyncEngine, name: str) -> AsyncIterator[Held]:
             try:
                 yield held
             finally:
-                await connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
+                # Ending the session frees the lock, also where the session cannot be asked to.
+                await connection.invalidate()

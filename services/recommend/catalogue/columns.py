@@ -47,7 +47,7 @@ class Columns:
         if self.size == len(self.live):
             for name, column in vars(self).items():
                 if name != "size":
-                    setattr(self, name, np.concatenate([column, np.empty_like(column)]))
+                    setattr(self, name, np.concatenate([column, np.zeros_like(column)]))
         self.size += 1
         return self.size - 1
 
