@@ -65,7 +65,7 @@ def normalise(
         trusted=not browser,
     )
     kind = _settled_kind(draft, claim)
-    fields, extra = split_extra(kind, draft.fields)
+    fields, extra = split_extra(kind, draft.fields, draft.extra)
     if currency is not None and fields.get("currency") is None and _has_amount(fields):
         fields["currency"] = currency
     fields |= {

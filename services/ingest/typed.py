@@ -26,17 +26,17 @@ _AT: Final = re.compile(r" - at `\$\.?([^`]*)`$")
 _MISSING: Final = re.compile(r"missing required field `([^`]*)`")
 
 
-def split_extra(kind: str, fields: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def split_extra(
+    kind: str, fields: dict[str, Any], beside: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """The fields that a fact of this type has, and the others, of which MAX_EXTRA are kept."""
     known = _FIELDS[kind]
-    if fields.keys() <= known:
-        mine, extra = fields, {}
-    else:
+    mine, extra = fields, beside
+    if not fields.keys() <= known:
         mine = {name: value for name, value in fields.items() if name in known}
-        extra = {name: value for name, value in fields.items() if name not in known}
-        stated = extra.pop("extra", None)
-        if isinstance(stated, dict):
-            extra |= stated
+        others = {name: value for name, value in fields.items() if name not in known}
+        stated = others.pop("extra", None)
+        extra = {**others, **(stated if isinstance(stated, dict) else {}), **beside}
     unknown_of_lines = _extra_of_lines(mine.get("lines"))
     if unknown_of_lines:
         extra["lines"] = unknown_of_lines

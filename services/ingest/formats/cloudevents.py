@@ -8,10 +8,9 @@ import base64
 import binascii
 from typing import Any
 
-import msgspec
-
 from services.ingest.formats import native
 from services.ingest.formats.draft import Draft, required_kind
+from services.ingest.json_object import read_object
 from services.ingest.reasons import Reason, refuse
 from shared.headers import Headers, find
 
@@ -41,9 +40,10 @@ def _from_base64(text: Any) -> Any:
     if not isinstance(text, str):
         raise refuse(Reason.INVALID_FIELD, "data_base64: not a text")
     try:
-        return msgspec.json.decode(base64.b64decode(text, validate=True))
-    except (binascii.Error, ValueError, RecursionError):
-        raise refuse(Reason.INVALID_FIELD, "data_base64: no JSON in base64") from None
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise refuse(Reason.INVALID_FIELD, "data_base64: no base64") from None
+    return read_object(data, len(data))
 
 
 def _merge(envelope: dict[str, Any], data: dict[str, Any]) -> Draft:
@@ -61,5 +61,5 @@ def _merge(envelope: dict[str, Any], data: dict[str, Any]) -> Draft:
     draft.format = "cloudevents"
     origin = envelope.get("source")
     if isinstance(origin, str):
-        draft.fields["ce_source"] = origin
+        draft.extra["ce_source"] = origin
     return draft

@@ -1,7 +1,7 @@
 """Which format a raw event is in: what its header says, else by its headers' and object's shape."""
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from services.ingest.formats import cloudevents, native, segment
 from services.ingest.formats.draft import Draft
@@ -17,16 +17,21 @@ class Format(StrEnum):
     CLOUDEVENTS = "cloudevents"
 
 
+_BY_NAME: Final = {str(form): form for form in Format}
+
+
 def detect(event: dict[str, Any], headers: Headers, stated: str | None = None) -> Format:
     """The event's format. Raises EventRefused(unknown_format) where a stated one is unknown."""
     stated = stated or find(headers, FORMAT)
     if stated is not None:
-        if stated not in set(Format):
+        form = _BY_NAME.get(stated)
+        if form is None:
             raise refuse(Reason.UNKNOWN_FORMAT, "format: not native, segment or cloudevents")
-        return Format(stated)
+        return form
     if cloudevents.is_binary(headers) or "specversion" in event:
         return Format.CLOUDEVENTS
-    if event.get("type") in segment.CALLS:
+    kind = event.get("type")
+    if isinstance(kind, str) and kind in segment.CALLS:
         return Format.SEGMENT
     return Format.NATIVE
 

@@ -11,9 +11,9 @@ class Draft:
     """One event in our words. Identity, times and fields are as the client stated them.
 
     kind: the fact's type; fields: by the fact's field names, money in minor units; unknown names
-    among them end up in `extra`. sent: when the client sent it, by its own clock; `settled` times
-    were corrected by the sender already. source: where the fact came from, where the
-    client says more than the format does.
+    among them end up in `extra`, beside what the adapter put there. sent: when the client sent it,
+    by its own clock; `settled` times were corrected by the sender already. source: where the fact
+    came from, where the client says more than the format does.
     """
 
     kind: str
@@ -26,6 +26,7 @@ class Draft:
     format: str = "native"
     source: str | None = None
     fields: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def required_kind(value: Any) -> str:

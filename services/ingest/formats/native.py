@@ -29,5 +29,5 @@ def read(event: dict[str, Any]) -> Draft:
         fields=fields,
     )
     if context:
-        fields["context"] = public_context(context)
+        draft.extra["context"] = public_context(context)
     return draft

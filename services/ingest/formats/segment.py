@@ -36,7 +36,7 @@ def read(event: dict[str, Any], currency: str | None) -> Draft:
         draft.anonymous = event.get("anonymousId")
     kept = public_context(context)
     if kept:
-        draft.fields["context"] = kept
+        draft.extra["context"] = kept
     _set_times(draft, event)
     return draft
 
@@ -60,7 +60,7 @@ def _track(event: dict[str, Any], currency: str | None) -> Draft:
     kind, fixed = kind_of(name)
     properties = dict(object_or_none(event.get("properties"), "properties"))
     fields = FIELDS[kind](properties, currency)
-    return Draft(kind, None, fields={**properties, **fixed, **fields})
+    return Draft(kind, None, fields={**fixed, **fields}, extra=properties)
 
 
 def _page(event: dict[str, Any], context: dict[str, Any]) -> Draft:
@@ -68,4 +68,4 @@ def _page(event: dict[str, Any], context: dict[str, Any]) -> Draft:
     page = object_or_none(context.get("page"), "context.page")
     name = event.get("name") or properties.pop("name", None) or properties.get("title")
     path = properties.pop("path", None) or page.get("path")
-    return Draft("page_viewed", None, fields={**properties, "name": name, "path": path})
+    return Draft("page_viewed", None, fields={"name": name, "path": path}, extra=properties)

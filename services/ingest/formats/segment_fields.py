@@ -1,7 +1,7 @@
 """The properties of Segment's e-commerce events as the fields of our facts.
 
 One function a family of facts. Each takes what it knows out of `properties` (so what remains is
-unknown and kept as `extra`) and returns our fields, money in minor units. An amount in no known
+unknown and kept in `extra`) and returns our fields, money in minor units. An amount in no known
 currency cannot be converted: where the fact does not need it, it stays among the unknown ones.
 """
 
@@ -79,6 +79,8 @@ def _lines(properties: Properties, currency: str | None) -> list[dict[str, Any]]
             raise refuse(Reason.INVALID_FIELD, f"{path}: not an object")
         rest = dict(product)
         line = _product(rest, currency, path) | _quantity(rest, f"{path}.quantity")
+        if "price" in rest:
+            rest["decimal_price"] = rest.pop("price")
         lines.append({**rest, **line})
     return lines
 
@@ -167,9 +169,8 @@ def _order_step(properties: Properties, _fallback: str | None) -> dict[str, Any]
 
 def _offer(properties: Properties, fallback: str | None) -> dict[str, Any]:
     """A promotion. It is about its product where it names one, else the promotion is the item."""
-    promotion = _take(properties, "promotion_id", "promotionId")
-    if promotion is not None and not any(properties.get(name) for name in _ITEM_NAMES):
-        properties["product_id"] = promotion
+    if not any(properties.get(name) for name in _ITEM_NAMES):
+        properties["product_id"] = _take(properties, "promotion_id", "promotionId")
     fields = _item(properties, fallback)
     for ours, theirs in (("placement", "position"), ("decision_id", "decision_id")):
         value = _take(properties, ours, theirs)
