@@ -4,7 +4,7 @@
 """
 
 import hashlib
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct, field
@@ -61,10 +61,19 @@ def decode_state(data: bytes) -> Profile:
     return profile
 
 
-def canonical(profile: Profile) -> str:
-    """SHA-256 of the state in one canonical order, in hexadecimal."""
-    # Integer keys as text: msgspec puts only keys of that kind in order.
-    ordered = msgspec.to_builtins(
-        profile, str_keys=True, order="deterministic", builtin_types=(bytes,)
-    )
-    return hashlib.sha256(_encoder.encode(ordered)).hexdigest()
+def canonical(state: Struct) -> bytes:
+    """A state, or a part of one, in the one order of its dicts that equality is about."""
+    return _encoder.encode(_ordered(msgspec.to_builtins(state)))
+
+
+def _ordered(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _ordered(value[key]) for key in sorted(value)}
+    if isinstance(value, list | tuple):
+        return [_ordered(entry) for entry in value]
+    return value
+
+
+def fingerprint(state: Struct) -> str:
+    """SHA-256 of the canonical encoding, in hexadecimal."""
+    return hashlib.sha256(canonical(state)).hexdigest()

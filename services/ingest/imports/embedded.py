@@ -4,80 +4,65 @@ The services run as processes of their own with nothing but addresses changed, i
 removed at the end; whatever ends the import ends them.
 """
 
-import sys
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields, replace
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from services.local.broker import DESCRIPTION, embedded_broker
-from services.local.guard import Guarded
 from services.local.ports import HOST, free_ports
-from services.local.store import embedded_store
+from services.local.processes import Processes, attune
+from services.local.servers import Servers, environment
+from services.local.system import embedded_servers, private_settings
 from shared.settings import Settings
 
-READY_S: Final = 60.0
+SERVICES: Final = ("ingest", "profile")
 BYTES_A_PARTITION: Final = 3 * 1024 * 1024
 """Of the file; what it becomes is kept compressed, and the embedded broker keeps 5 MiB of it."""
 MOST_PARTITIONS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
-class PrivateSystem:
-    """settings: its addresses, as services and commands take them."""
+class PrivateServers:
+    """Running servers; `folder` holds their data and the logs of the services."""
 
-    settings: Settings
-    broker: str
-    store: str
+    servers: Servers
+    folder: Path
+
+    @property
+    def settings(self) -> Settings:
+        """Addresses, as services and commands take them."""
+        return self.servers.settings
 
 
 @contextmanager
-def private_system(settings: Settings, size: int) -> Iterator[PrivateSystem]:
-    """Starts everything for a file of `size` bytes and stops it again. Raises Unavailable."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="attune-import-")))
+def private_servers(size: int) -> Iterator[PrivateServers]:
+    """Broker and store for a file of `size` bytes, stopped and removed at the end.
+
+    Blocks while they start; call it outside a running event loop. Raises Unavailable.
+    """
+    with TemporaryDirectory(prefix="attune-import-") as name:
+        folder = Path(name)
+        settings = private_settings(folder)
         partitions = min(MOST_PARTITIONS, max(settings.partitions, size // BYTES_A_PARTITION))
-        own = replace(
-            settings,
-            namespace="",
-            partitions=partitions,
-            database=f"sqlite+aiosqlite:///{folder / 'attune.db'}",
-        )
-        broker = stack.enter_context(embedded_broker(own))
-        store = stack.enter_context(embedded_store(folder / "store"))
-        own = replace(broker.adapt(own), redis=store.url)
-        for name, port in zip(("ingest", "profile"), free_ports(2), strict=True):
-            process = start_service(name, environment_of(own), folder, port)
-            stack.callback(process.stop)
-            process.await_ready(lambda port=port: is_ready(port), READY_S, name)  # type: ignore[misc]
-        yield PrivateSystem(own, DESCRIPTION, store.description)
+        with embedded_servers(folder, replace(settings, partitions=partitions)) as servers:
+            yield PrivateServers(servers, folder)
 
 
-def start_service(name: str, environment: Mapping[str, str], folder: Path, port: int) -> Guarded:
-    """`attune <name>` as a process, its output in `folder`; returns before it is ready."""
-    return Guarded.start(
-        [sys.executable, "-P", "-m", "services.cli", name],
-        log=folder / f"{name}.log",
-        environment={**environment, f"ATTUNE_{name.upper()}_PORT": str(port)},
-    )
+@asynccontextmanager
+async def running_services(
+    private: PrivateServers, names: tuple[str, ...] = SERVICES
+) -> AsyncIterator[dict[str, str]]:
+    """The services as processes, ready when it is entered; yields the address of each.
 
-
-def environment_of(settings: Settings) -> dict[str, str]:
-    """The environment from which a service reads these settings."""
-    return {
-        f"ATTUNE_{entry.name.upper()}": str(getattr(settings, entry.name))
-        for entry in fields(settings)
+    Raises Unavailable, with the end of its log, when one does not come up.
+    """
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    everything = environment(private.settings) | {
+        f"ATTUNE_{name.upper()}_PORT": str(port) for name, port in ports.items()
     }
-
-
-def is_ready(port: int) -> bool:
-    """Whether the service on this port finds all that it depends on."""
-    try:
-        with urllib.request.urlopen(f"http://{HOST}:{port}/health/ready", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (OSError, urllib.error.URLError):
-        return False
+    bases = {name: f"http://{HOST}:{port}" for name, port in ports.items()}
+    async with Processes.open(private.folder / "logs") as processes:
+        await processes.start_all(*(attune(name, everything, bases[name]) for name in names))
+        yield bases

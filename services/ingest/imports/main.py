@@ -1,6 +1,7 @@
 """`attune import`: an export of another system goes down the path of live events."""
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import msgspec
 from tqdm import tqdm
 
 from services.commands.output import BOUND_FAILED, CommandFailed, Report, json_option
-from services.ingest.imports.embedded import private_system
+from services.ingest.imports.embedded import PrivateServers, private_servers, running_services
 from services.ingest.imports.mapping import load, shipped
 from services.ingest.imports.run import Account, Done, Plan, account, perform, prepare
 from services.profile.verify.check import Verification, verify
@@ -66,24 +67,27 @@ def command(
     with Report("import", as_json=as_json, settings=shown) as report, _interruptible():
         name, mapping = load(mapping_name)
         plan = prepare(file, name, mapping, limit=limit, again=again)
-        settings = Settings.from_environment()
         if not embedded:
+            settings = Settings.from_environment()
             asyncio.run(_import(plan, settings, report, 120.0 if wait_s is None else wait_s))
             return
-        with private_system(settings, plan.export.size) as system:
-            report.machine(broker=system.broker, store=system.store)
+        with private_servers(plan.export.size) as private:
+            report.machine(broker=private.servers.broker, store=private.servers.store)
             wait_s = EMBEDDED_WAIT_S if wait_s is None else wait_s
-            asyncio.run(_import(plan, system.settings, report, wait_s))
-            _report_verify(report, asyncio.run(_verify(system.settings)))
+            asyncio.run(_import_and_verify(plan, private, report, wait_s))
 
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
+    """SIGTERM ends an import as Ctrl-C does: what it started is stopped, the ledger is kept."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
         message = "interrupted; the same command goes on where the import stopped"
         raise CommandFailed(message, exit_code=BOUND_FAILED) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 async def _import(plan: Plan, settings: Settings, report: Report, wait_s: float) -> None:
@@ -92,6 +96,14 @@ async def _import(plan: Plan, settings: Settings, report: Report, wait_s: float)
         done = await perform(plan, settings, moved)
     found = await account(done, settings, wait_s)
     _report_import(report, plan, done, found, time.monotonic() - started)
+
+
+async def _import_and_verify(
+    plan: Plan, private: PrivateServers, report: Report, wait_s: float
+) -> None:
+    async with running_services(private):
+        await _import(plan, private.settings, report, wait_s)
+        _report_verify(report, await _verify(private.settings))
 
 
 async def _verify(settings: Settings) -> Verification:
