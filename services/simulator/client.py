@@ -95,7 +95,7 @@ class AttuneClient:
         context = {"country": ask.country}
         if ask.item is not None:
             context["item"] = ask.item
-        body = {"placement": ask.placement, "count": ask.count, "context": context, **ask.identity}
+        body = {"placement": ask.placement, "n": ask.count, "context": context, **ask.identity}
         started = time.perf_counter()
         answer = await self.recommend(body)
         if answer is None:

@@ -38,13 +38,19 @@ class FreshnessProbe:
     """Probes at a fixed rate with visitors of its own, so that nobody else's events count."""
 
     def __init__(
-        self, client: AttuneClient, clock: BusinessClock, items: list[str], *, seed: int
+        self,
+        client: AttuneClient,
+        clock: BusinessClock,
+        items: list[str],
+        *,
+        seed: int,
+        visitors: int = VISITORS,
     ) -> None:
         self._client = client
         self._clock = clock
         self._items = items
         self._random = Random(f"probe-{seed}")
-        self._sent = [0] * VISITORS
+        self._sent = [0] * visitors
         self._prefix = f"probe-{self._random.getrandbits(64):016x}"
         self._running: set[asyncio.Task[None]] = set()
         self.result = Freshness()
@@ -65,7 +71,7 @@ class FreshnessProbe:
             await asyncio.wait(self._running)
 
     async def _probe(self, number: int) -> None:
-        visitor = number % VISITORS
+        visitor = number % len(self._sent)
         anonymous = f"{self._prefix}-{visitor}"
         expected = self._sent[visitor] = self._sent[visitor] + 1
         event = {
@@ -81,7 +87,7 @@ class FreshnessProbe:
             self.result.refused += 1
             return
         self.result.accepted_ms.append((time.perf_counter() - started) * 1000)
-        question = {"anonymous": anonymous, "placement": "probe", "count": 1, "explain": True}
+        question = {"anonymous": anonymous, "placement": "probe", "n": 1, "explain": True}
         while time.perf_counter() - started < GIVE_UP_S:
             answer = await self._client.recommend(question)
             profile = answer and answer.get("profile")
