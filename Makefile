@@ -72,7 +72,7 @@ lint: setup-dev  ## style, types, import rules, and whether the generated docume
 check: lint test  ## everything that CI runs
 
 .PHONY: docs
-docs: setup  ## generate docs/openapi.json and docs/asyncapi.yaml from the code
+docs: setup  ## generate openapi.json, asyncapi.yaml and settings.md in docs
 	@$(BIN)/python -m services.commands.contracts docs
 
 .PHONY: lock

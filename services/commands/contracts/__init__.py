@@ -1,1 +1,1 @@
-"""Generates docs/openapi.json and docs/asyncapi.yaml from the code: see `make docs`."""
+"""Generates what stands in docs about wires and settings from the code: see `make docs`."""

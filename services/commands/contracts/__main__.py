@@ -8,7 +8,7 @@ from typing import Any
 import click
 import yaml
 
-from services.commands.contracts import asyncapi, openapi
+from services.commands.contracts import asyncapi, openapi, settings_page
 
 
 class Dumper(yaml.SafeDumper):
@@ -28,6 +28,7 @@ def documents() -> dict[str, str]:
             asyncapi.document(), Dumper=Dumper, sort_keys=False, width=100, allow_unicode=True
         ),
         "openapi.json": json.dumps(openapi.document(), indent=1, ensure_ascii=False) + "\n",
+        "settings.md": settings_page.page(),
     }
 
 
@@ -44,7 +45,7 @@ def stale(folder: Path) -> list[str]:
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 where a document is stale.")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def command(check: bool, folder: Path) -> None:
-    """Generate openapi.json and asyncapi.yaml into FOLDER."""
+    """Generate openapi.json, asyncapi.yaml and settings.md into FOLDER."""
     if check:
         found = stale(folder)
         for name in found:
