@@ -68,7 +68,9 @@ def fold(component: Component, fact: facts.Fact, tie: int, *, authenticated: boo
     decides what a consent is worth.
     """
     at = fact.occurred_at
-    if not component.last_at or at > component.last_at + SESSION_IDLE_MS:
+    idle = not component.last_at or at > component.last_at + SESSION_IDLE_MS
+    # A login goes on with the visitor's session, which the absorbed component brings along.
+    if idle and not (isinstance(fact, facts.Identified) and fact.anonymous is not None):
         component.sessions += 1
     advance(component, at)
     component.events += 1

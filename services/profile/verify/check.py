@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from services.profile.identity import Identity
-from services.profile.state import canonical
+from services.profile.state import fingerprint
 from services.profile.store import ProfileStore
 from services.profile.verify.balance import Balance
 from services.profile.verify.replay import Replay
@@ -171,7 +171,7 @@ async def compare(
 def _difference(live: Identity, live_view: bytes, reference: Identity) -> str | None:
     if not live.counter:
         return "not in the store"
-    if canonical(live.profile) != canonical(reference.profile):
+    if fingerprint(live.profile) != fingerprint(reference.profile):
         return "state"
     if live_view != encode_view(project(reference.profile)):
         return "view"
