@@ -308,12 +308,21 @@ def test_modules_are_short_and_say_where_they_sit() -> None:
 
 
 def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines from `def` to the end, its docstring left out."""
+    """Lines from `def` to the end, without its docstring and the functions it defines."""
     total = (function.end_lineno or function.lineno) - function.lineno + 1
-    first = function.body[0]
-    if ast.get_docstring(function) is not None and first.end_lineno is not None:
-        total -= first.end_lineno - first.lineno + 1
-    return total
+    if ast.get_docstring(function) is not None:
+        total -= lines_of(function.body[0])
+    return total - sum(
+        lines_of(inner)
+        for inner in function.body
+        if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+
+
+def lines_of(node: ast.stmt) -> int:
+    decorators = getattr(node, "decorator_list", [])
+    first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
+    return (node.end_lineno or node.lineno) - first + 1
 
 
 def test_functions_are_short() -> None:
