@@ -67,7 +67,7 @@ class EmbeddedBroker:
         try:
             self._process.stdin.write(json.dumps({"topic": topic, "partitions": partitions}) + "\n")
             self._process.stdin.flush()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise Unavailable("the embedded broker has ended") from error
         code = self._answer()["error"]
         if code not in {0, _TOPIC_EXISTS}:

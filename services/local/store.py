@@ -130,15 +130,22 @@ def _launch(program: Path, directory: Path, port: int) -> Guarded:
     }
     arguments = [word for name, value in settings.items() for word in (f"--{name}", value)]
     process = Guarded.start([str(program), *arguments], log=directory / "store.log")
-    process.await_ready(lambda: _answers(port), START_S, program.name)
+    process.await_ready(lambda: _answers(port, process.pid), START_S, program.name)
     return process
 
 
-def _answers(port: int) -> bool:
-    # While it loads its log it accepts connections and answers -LOADING.
+def _answers(port: int, pid: int) -> bool:
+    # Another store may have the port: what answers must be ours. One that still loads its log
+    # accepts connections and answers -LOADING to the ping.
     try:
         with socket.create_connection((HOST, port), timeout=1) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(64).startswith(b"+PONG")
+            connection.sendall(b"PING\r\nINFO server\r\n")
+            answer = b""
+            while b"process_id:" not in answer or b"\r\n" not in answer.split(b"process_id:")[1]:
+                chunk = connection.recv(4096)
+                if not chunk:
+                    return False
+                answer += chunk
     except OSError:
         return False
+    return answer.startswith(b"+PONG") and b"process_id:%d\r\n" % pid in answer
