@@ -1,0 +1,254 @@
+"""The loop on a log in memory: what goes where, in which order, and what trouble does to it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from services.ingest import pipeline as pipeline_module
+from services.ingest.decide import Decider
+from services.ingest.enrich import KnownItems
+from services.ingest.pipeline import Pipeline
+from shared.bus import TopicPartition
+from shared.clock import Clock
+from shared.errors import LogUnavailable
+from shared.events import decode
+from shared.headers import Headers, find
+from tests.fixtures.fake_bus import FakeGroupConsumer, FakeLog, FakeProducer, FakeRecord
+from tests.fixtures.waiting import eventually
+
+LIMITS = {"clickstream": 32_768, "purchases": 524_288}
+
+
+def view(number: int, customer: str = "ada") -> bytes:
+    event = {"type": "item_viewed", "event_id": f"e{number}", "customer": customer, "item": "mug"}
+    return msgspec.json.encode(event)
+
+
+def pipeline_on(producer: Any, items: KnownItems | None = None) -> Pipeline:
+    return Pipeline(
+        producer,
+        Decider(Clock(), LIMITS, KnownItems() if items is None else items),
+        events_topic="events",
+        dead_letters_topic="dead-letters",
+        max_records=100,
+    )
+
+
+@asynccontextmanager
+async def running(log: FakeLog, items: KnownItems | None = None) -> AsyncIterator[Pipeline]:
+    async with log.producer() as producer:
+        pipeline = pipeline_on(producer, items)
+        async with log.group(
+            group="ingest", topics=list(LIMITS), on_revoked=pipeline.drain
+        ) as consumer:
+            task = asyncio.create_task(pipeline.run(consumer))  # type: ignore[arg-type]
+            try:
+                yield pipeline
+            finally:
+                pipeline.stop()
+                await task
+
+
+async def records(log: FakeLog, topic: str, number: int) -> list[FakeRecord]:
+    await eventually(lambda: len(log.records(topic)) >= number, what=f"{number} in {topic}")
+    return log.records(topic)
+
+
+def header(record: FakeRecord, name: str) -> str | None:
+    return find(record.headers, name)
+
+
+@pytest.fixture
+def log() -> FakeLog:
+    return FakeLog()
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_module, "_FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(pipeline_module, "_LONGEST_PAUSE_S", 0.02)
+    monkeypatch.setattr(pipeline_module, "_POLL_MS", 50)
+
+
+async def test_a_raw_event_becomes_a_fact_with_its_position(log: FakeLog) -> None:
+    position = log.append("clickstream", view(1), key=b"k", headers=(("at", b"1234"),))
+    async with running(log):
+        [record] = await records(log, "events", 1)
+    assert record.key == b"c:ada"
+    assert header(record, "src") == f"clickstream/{position.partition}/{position.offset}"
+    assert header(record, "at") == "1234"
+    assert record.value is not None
+    assert decode(record.value).event_id == "e1"
+
+
+async def test_bad_events_do_not_stop_the_others(log: FakeLog) -> None:
+    bad: list[tuple[bytes | None, bytes | None]] = [
+        (b"k", None), (None, b"{"), (b"k", b"\xff"), (b"k", b"[" * 5000), (None, b"x" * 1_000_000),
+    ]  # fmt: skip
+    for key, value in bad:
+        log.append("clickstream", value, key=key, partition=0)
+        log.append("clickstream", view(len(log.records("clickstream"))), partition=0)
+    async with running(log):
+        facts = await records(log, "events", len(bad))
+        letters = await records(log, "dead-letters", len(bad))
+    assert len(facts) == len(bad)
+    by_source = {header(letter, "src"): letter for letter in letters}
+    kept = [by_source[f"clickstream/0/{number}"] for number in range(0, 2 * len(bad), 2)]
+    assert [(letter.key, letter.value) for letter in kept[:4]] == bad[:4]
+    reasons = [header(letter, "reason") for letter in kept]
+    assert reasons == ["null_value", "malformed_json", "bad_utf8", "too_deep", "too_large"]
+
+
+async def test_a_login_is_written_under_both_keys(log: FakeLog) -> None:
+    login = {"type": "identified", "event_id": "e", "customer": "ada", "anonymous": "v"}
+    log.append("clickstream", msgspec.json.encode(login))
+    async with running(log):
+        found = await records(log, "events", 2)
+    assert {record.key for record in found} == {b"c:ada", b"a:v"}
+    assert len({(record.value, header(record, "src")) for record in found}) == 1
+
+
+async def test_one_identitys_facts_keep_their_order(log: FakeLog) -> None:
+    for number in range(50):
+        log.append("clickstream", view(number), key=b"k")
+    async with running(log):
+        found = await records(log, "events", 50)
+    ids = [decode(record.value or b"").event_id for record in found]
+    assert ids == [f"e{number}" for number in range(50)]
+
+
+async def test_offsets_are_committed_behind_the_last_record(log: FakeLog) -> None:
+    for number in range(3):
+        log.append("purchases", view(number), partition=2)
+    async with running(log):
+        await records(log, "events", 3)
+    async with log.group(group="ingest", topics=list(LIMITS)) as consumer:
+        assert await consumer.committed(("purchases", 2)) == 3
+
+
+async def test_while_the_log_is_away_nothing_is_lost_or_committed(log: FakeLog) -> None:
+    async with log.producer() as producer:
+        pipeline = pipeline_on(producer)
+        async with log.group(group="ingest", topics=list(LIMITS)) as consumer:
+            log.append("clickstream", view(1), partition=0)
+            batch = await consumer.poll(max_records=10, timeout_ms=10)
+            log.down = True
+            task = asyncio.create_task(pipeline.process(consumer, batch))  # type: ignore[arg-type]
+            await asyncio.sleep(0.05)
+            assert not log.records("events")
+            log.down = False
+            await task
+            assert len(log.records("events")) == 1
+            assert await consumer.committed(("clickstream", 0)) == 1
+
+
+async def test_stopping_while_the_log_is_away_commits_nothing(log: FakeLog) -> None:
+    log.append("clickstream", view(1), partition=0)
+    async with log.producer() as producer:
+        pipeline = pipeline_on(producer)
+        async with log.group(group="ingest", topics=list(LIMITS)) as consumer:
+            batch = await consumer.poll(max_records=10, timeout_ms=10)
+            log.down = True
+            pipeline.stop()
+            await pipeline.process(consumer, batch)  # type: ignore[arg-type]
+            log.down = False
+            assert await consumer.committed(("clickstream", 0)) is None
+    async with running(log):
+        assert len(await records(log, "events", 1)) == 1
+
+
+class _DiesBeforeCommit(FakeGroupConsumer):
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        raise RuntimeError("killed")
+
+
+async def test_a_crash_before_the_commit_sends_the_same_again(log: FakeLog) -> None:
+    position = log.append("clickstream", view(1))
+    async with log.producer() as producer:
+        pipeline = pipeline_on(producer)
+        async with log.group(group="ingest", topics=list(LIMITS)) as consumer:
+            consumer.__class__ = _DiesBeforeCommit
+            batch = await consumer.poll(max_records=10, timeout_ms=10)
+            with pytest.raises(RuntimeError):
+                await pipeline.process(consumer, batch)  # type: ignore[arg-type]
+    async with running(log):
+        found = await records(log, "events", 2)
+    assert {header(record, "src") for record in found} == {
+        f"clickstream/{position.partition}/{position.offset}"
+    }
+
+
+class _FailsOnce(FakeProducer):
+    failures = 1
+
+    async def flush(self) -> None:
+        await super().flush()
+        if self.failures:
+            self.failures -= 1
+            raise LogUnavailable("lost an acknowledgement")
+
+
+async def test_a_lost_acknowledgement_is_sent_again_before_the_commit(log: FakeLog) -> None:
+    log.append("clickstream", view(1), partition=1)
+    pipeline = pipeline_on(_FailsOnce(log))
+    async with log.group(group="ingest", topics=list(LIMITS)) as consumer:
+        batch = await consumer.poll(max_records=10, timeout_ms=10)
+        await pipeline.process(consumer, batch)  # type: ignore[arg-type]
+        assert await consumer.committed(("clickstream", 1)) == 1
+    assert len(log.records("events")) == 2
+
+
+async def test_partitions_are_let_go_after_their_batch(log: FakeLog) -> None:
+    for number in range(200):
+        log.append("clickstream", view(number, customer=f"c{number}"))
+    async with running(log):
+        await records(log, "events", 1)
+        async with running(log):
+            await records(log, "events", 200)
+    ids = [decode(record.value or b"").event_id for record in log.records("events")]
+    assert sorted(ids) == sorted(f"e{number}" for number in range(200))
+
+
+async def test_what_moved_before_its_commit_is_left_to_its_owner(log: FakeLog) -> None:
+    log.append("clickstream", view(1), partition=0)
+    async with log.producer() as producer:
+        pipeline = pipeline_on(producer)
+        async with log.group(group="ingest", topics=list(LIMITS)) as consumer:
+            batch = await consumer.poll(max_records=10, timeout_ms=10)
+            consumer.positions.pop(("clickstream", 0))
+            await pipeline.process(consumer, batch)  # type: ignore[arg-type]
+            assert await consumer.committed(("clickstream", 0)) is None
+
+
+class _Broken(KnownItems):
+    def enrich(self, fact: Any) -> None:
+        if fact.item == "mug":
+            raise ZeroDivisionError
+
+
+async def test_a_fault_of_ours_is_a_dead_letter_too(log: FakeLog) -> None:
+    log.append("clickstream", view(1), partition=0)
+    log.append("clickstream", view(2).replace(b"mug", b"pot"), partition=0)
+    async with running(log, _Broken()):
+        [letter] = await records(log, "dead-letters", 1)
+        await records(log, "events", 1)
+    assert header(letter, "reason") == "internal_error"
+    assert header(letter, "message") == "a fault in ingest: ZeroDivisionError"
+
+
+async def test_a_replayed_record_keeps_its_source(log: FakeLog) -> None:
+    replayed: Headers = (("src", b"clickstream/7/77"), ("attempt", b"2"))
+    log.append("clickstream", view(1), headers=replayed)
+    log.append("clickstream", b"{", headers=replayed)
+    log.append("clickstream", view(2), headers=(("src", b"forged/1/1"),), partition=3)
+    async with running(log):
+        facts = await records(log, "events", 2)
+        [letter] = await records(log, "dead-letters", 1)
+    sources = {header(record, "src") for record in facts}
+    assert "clickstream/7/77" in sources
+    assert "forged/1/1" not in sources
+    assert (header(letter, "src"), header(letter, "attempt")) == ("clickstream/7/77", "2")
