@@ -10,9 +10,10 @@ import csv
 import gzip
 import hashlib
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeAlias
 
@@ -32,8 +33,6 @@ _CHUNK: Final = 1024 * 1024
 _GZIP: Final = b"\x1f\x8b"
 _BOM: Final = b"\xef\xbb\xbf"
 Stream: TypeAlias = BinaryIO | gzip.GzipFile
-Heard: TypeAlias = Callable[[int], None]
-"""Told how many more bytes were read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +58,17 @@ class Export:
     size: int
 
 
-def open_file(path: Path, mapping: Mapping, heard: Heard = lambda _bytes: None) -> Export:
+def open_file(path: Path, mapping: Mapping) -> Export:
     """Checks the whole file. Raises InvalidInput with what is wrong, and where."""
     digest, size, longest = hashlib.sha256(), 0, 0
     decoder = codecs.getincrementaldecoder(mapping.encoding)()
     with _reading(path) as stream:
-        while chunk := stream.read(_CHUNK):
+        for chunk in iter(partial(stream.read, _CHUNK), b""):
             longest = _longest_line(chunk, longest, path)
-            try:
-                decoder.decode(chunk)
-            except UnicodeDecodeError as error:
-                message = f"{path}: not {mapping.encoding} near byte {size + error.start}"
-                raise InvalidInput(f"{message}; set the mapping's encoding") from None
+            _decode(decoder, chunk, size, path, mapping)
             digest.update(chunk)
             size += len(chunk)
-            heard(len(chunk))
+    _decode(decoder, b"", size, path, mapping)
     if size == 0:
         raise InvalidInput(f"{path}: empty")
     return Export(path, digest.hexdigest(), size)
@@ -86,6 +81,17 @@ def read_rows(export: Export, mapping: Mapping) -> Iterator[Row]:
     if mapping.records == "mapped":
         check_columns(mapping, _sampled_columns(export), str(export.path))
     return _json_rows(export, mapping)
+
+
+def _decode(
+    decoder: codecs.IncrementalDecoder, chunk: bytes, size: int, path: Path, mapping: Mapping
+) -> None:
+    """An empty chunk is the end: a character that is still open there was cut off."""
+    try:
+        decoder.decode(chunk, final=not chunk)
+    except UnicodeDecodeError as error:
+        message = f"{path}: not {mapping.encoding} near byte {size + error.start}"
+        raise InvalidInput(f"{message}; set the mapping's encoding") from None
 
 
 def _longest_line(chunk: bytes, open_line: int, path: Path) -> int:
