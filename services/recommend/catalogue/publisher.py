@@ -17,15 +17,16 @@ shop may publish items itself, and a deletion in SQL has its mark.
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
 from services.recommend.catalogue.index import Catalogue
 from services.recommend.catalogue.live import Follower
-from services.recommend.catalogue.repository import CatalogueRepository
+from services.recommend.catalogue.repository import CatalogueRepository, Pending
 from shared.bus import Acknowledgement
 from shared.database import Held
-from shared.errors import AttuneError
+from shared.errors import AttuneError, LogUnavailable
 
 LOCK: Final = "catalogue-publisher"
 BATCH: Final = 500
@@ -88,19 +89,42 @@ class Publisher:
     async def drain(self) -> int:
         """Publish what is marked now, a batch of it; how many keys."""
         pending = await self._repository.pending(BATCH)
-        sent = [
-            await self._sender.send(self._topic, entry.value, key=entry.key.encode())
-            for entry in pending
-        ]
-        for acknowledgement in sent:
-            await acknowledgement
+        sending = asyncio.create_task(self._send(pending))
+        try:
+            await asyncio.shield(sending)
+        finally:
+            # When cancelled too: the lock must not pass on while older records are on their way.
+            await asyncio.wait([sending])
+            sending.exception()
         await self._repository.published(pending)
         return len(pending)
+
+    async def _send(self, pending: Sequence[Pending]) -> None:
+        """Returns when the log has acknowledged all; raises when one failed and none is open."""
+        sent: list[Acknowledgement] = []
+        try:
+            for entry in pending:
+                sent.append(
+                    await self._sender.send(self._topic, entry.value, key=entry.key.encode())
+                )
+        finally:
+            outcomes = await asyncio.gather(*sent, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     async def _work(self, held: Held) -> None:
         while True:
             self._wake.clear()
             await held()
-            if await self.drain() == 0:
+            try:
+                count = await self.drain()
+            except LogUnavailable as error:
+                # The lock is kept: this producer may still deliver what it could not confirm, and
+                # only what it sends itself is certain to come after that.
+                _logger.warning("catalogue not published", extra={"error": str(error)})
+                await asyncio.sleep(RETRY_S)
+                continue
+            if count == 0:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), POLL_S)
