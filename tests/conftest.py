@@ -3,6 +3,11 @@
 import uuid
 
 import pytest
+from hypothesis import settings
+
+# The same examples on every run, and no failing because a machine is slow.
+settings.register_profile("attune", deadline=None, derandomize=True)
+settings.load_profile("attune")
 
 pytest_plugins = ["tests.fixtures.servers"]
 

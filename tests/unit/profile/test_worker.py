@@ -1,0 +1,222 @@
+"""The loop on fakes: whatever fails, and whenever, the profiles end up as the log says."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from services.profile.cache import IdentityCache
+from services.profile.identity import Identity
+from services.profile.offsets import PendingOffsets
+from services.profile.publisher import Publisher
+from services.profile.state import canonical
+from services.profile.timer_loop import TimerLoop
+from services.profile.triggers.cart_abandoned import DELAY_MS
+from services.profile.verify.replay import Replay
+from services.profile.worker import Worker
+from shared import events as facts
+from shared.clock import Clock
+from shared.events import encode, identity_key
+from shared.triggers import decode
+from tests.fixtures.fake_bus import FakeLog
+from tests.fixtures.fake_profile_store import FakeProfileStore
+from tests.fixtures.waiting import eventually
+from tests.unit.profile.builders import NOW, base, bought, carted, viewed
+
+STILL = Clock(sim_start=NOW, speed=1e-9)
+"""Business time that stands at NOW."""
+
+
+class System:
+    """A log and a store that outlive the workers on them."""
+
+    def __init__(self) -> None:
+        self.log = FakeLog(partitions=2)
+        self.store = FakeProfileStore()
+
+    def write(self, *sequence: facts.Fact) -> None:
+        for fact in sequence:
+            keys = {identity_key(fact)}
+            if isinstance(fact, facts.Identified) and fact.anonymous:
+                keys.add(facts.anonymous_key(fact.anonymous))
+            for key in sorted(keys):
+                self.log.append("events", encode(fact), key=key.encode())
+
+    @asynccontextmanager
+    async def worker(self, clock: Clock = STILL) -> AsyncIterator[asyncio.Event]:
+        async with self.log.producer() as producer:
+            publisher = Publisher(producer, "")  # type: ignore[arg-type]
+            cache = IdentityCache(100)
+            timers = TimerLoop(self.store, publisher, cache, clock)  # type: ignore[arg-type]
+            worker = Worker(
+                self.store,  # type: ignore[arg-type]
+                publisher,
+                timers,
+                cache,
+                PendingOffsets(0.0),
+                max_records=3,
+            )
+            stop = asyncio.Event()
+            async with self.log.group(
+                group="profile",
+                topics=["events"],
+                on_assigned=worker.assigned,
+                on_revoked=worker.revoked,
+            ) as consumer:
+                task = asyncio.create_task(worker.run(consumer, stop))
+                try:
+                    yield stop
+                    stop.set()
+                    await task
+                finally:
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
+
+    def drained(self) -> bool:
+        committed = self.log._groups["profile"].committed
+        return all(committed.get(("events", n), 0) == self.log.end(("events", n)) for n in range(2))
+
+    async def settle(self, clock: Clock = STILL) -> None:
+        async with self.worker(clock):
+            await eventually(self.drained, what="all facts committed")
+
+    def reference(self) -> dict[str, Identity]:
+        replay = Replay()
+        replay.feed(self.log.records("events"))
+        return replay.identities
+
+    async def check(self) -> None:
+        reference = self.reference()
+        live = await self.store.load(list(reference))
+        for key, identity in reference.items():
+            assert canonical(live[key].profile) == canonical(identity.profile), key
+        assert all(not identity.outbox for identity in live.values())
+
+
+def story() -> list[facts.Fact]:
+    login = facts.Identified(**base(50, NOW + 10, customer="alice", anonymous="v"))
+    return [
+        carted(1, NOW, "lamp", anonymous="v"),
+        viewed(2, NOW + 1, "mug", anonymous="v"),
+        viewed(3, NOW + 2, "rug"),
+        login,
+        viewed(4, NOW + 20, "sofa", anonymous="v"),
+        bought(5, NOW + 30, "mug"),
+        viewed(3, NOW + 2, "rug"),
+        *(viewed(100 + n, NOW + n, customer=f"shopper-{n % 5}") for n in range(12)),
+    ]
+
+
+async def test_facts_end_up_in_profiles_and_are_committed() -> None:
+    system = System()
+    system.write(*story())
+    await system.settle()
+    await system.check()
+    alice = (await system.store.load(["c:alice"]))["c:alice"].profile.component
+    assert (alice.events, alice.orders) == (6, 1)
+
+
+async def calls_of_a_quiet_run() -> int:
+    system = System()
+    system.write(*story())
+    await system.settle()
+    return system.store.calls
+
+
+@pytest.mark.parametrize("after_effect", [False, True])
+async def test_a_store_that_fails_at_any_call_loses_and_doubles_nothing(after_effect: bool) -> None:
+    for call in range(1, await calls_of_a_quiet_run() + 1):
+        system = System()
+        system.store.fail_at, system.store.fail_after_effect = call, after_effect
+        system.write(*story())
+        await system.settle()
+        await system.check()
+        counted = sum(
+            amounts[0]
+            for partition in system.store.buckets.values()
+            for bucket in partition.values()
+            for amounts in bucket.values()
+        )
+        assert counted == 15, f"item views after a failure at call {call}"
+
+
+async def test_a_worker_killed_anywhere_and_started_again_changes_nothing() -> None:
+    system = System()
+    system.write(*story())
+    for pause in range(1, 12):
+        async with system.log.producer():
+            task = asyncio.create_task(system.settle())
+            for _ in range(pause * 4):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    await system.settle()
+    await system.check()
+
+
+async def test_a_full_replay_from_offset_zero_changes_nothing() -> None:
+    system = System()
+    system.write(*story())
+    await system.settle()
+    before = {key: row.state for key, row in system.store.rows.items()}
+    system.log._groups["profile"].committed.clear()
+    await system.settle()
+    assert {key: row.state for key, row in system.store.rows.items()} == before
+
+
+async def test_a_log_that_is_down_is_waited_for() -> None:
+    system = System()
+    system.write(*story())
+    async with system.worker():
+        system.log.down = True
+        await asyncio.sleep(0.1)
+        system.log.down = False
+        await eventually(system.drained)
+    await system.check()
+
+
+async def test_somebody_elses_write_in_between_is_folded_upon() -> None:
+    system = System()
+    system.write(viewed(1))
+    async with system.worker():
+        await eventually(system.drained)
+        system.store.rows["c:alice"].counter += 1
+        system.write(viewed(2))
+        await eventually(system.drained)
+    await system.check()
+
+
+async def test_an_abandoned_cart_becomes_one_trigger_and_one_fact() -> None:
+    system = System()
+    system.write(carted(1, NOW - DELAY_MS, "lamp"))
+    async with system.worker():
+        await eventually(lambda: system.log.records("triggers.email"))
+        await eventually(system.drained)
+        await eventually(lambda: not any(system.store.timers.values()), what="timers settled")
+    (trigger,) = system.log.records("triggers.email")
+    assert decode(trigger.value or b"").payload.items == ["lamp"]
+    assert trigger.key == b"alice"
+    assert dict(trigger.headers)["ce_type"] == b"attune.trigger.cart_abandoned"
+    decided = [facts.decode(record.value or b"") for record in system.log.records("events")]
+    assert sum(isinstance(fact, facts.MessageDecided) for fact in decided) == 1
+    await system.check()
+
+
+async def test_an_imported_cart_starts_no_timer() -> None:
+    system = System()
+    system.write(facts.CartAdded(**base(1, NOW - DELAY_MS), item="lamp", source="import:shop"))
+    await system.settle()
+    assert system.store.timers == {}
+
+
+async def test_two_members_share_the_partitions_without_counting_twice() -> None:
+    system = System()
+    system.write(*story())
+    async with system.worker():
+        await asyncio.sleep(0)
+        async with system.worker():
+            system.write(*(viewed(200 + n, NOW, customer=f"shopper-{n % 5}") for n in range(20)))
+            await eventually(system.drained)
+        await eventually(system.drained)
+    await system.check()
