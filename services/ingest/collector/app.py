@@ -7,11 +7,13 @@ quarter of the cost of FastAPI's own; `api_description` documents them.
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from http import HTTPStatus
 from logging import getLogger
 from typing import Any, Final, TypeAlias
 
 import msgspec
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
@@ -82,6 +84,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         middleware=[cors],
+        exception_handlers={HTTPException: _not_served},
     )
     app.router.routes.extend(paths)
     app.router.routes.extend(routes(checks, registry=metrics.registry))
@@ -111,6 +114,14 @@ async def _taken(intake: Intake, request: Request, shape: Shape) -> Response:
     except Exception:
         _logger.exception("request failed", extra={"endpoint": shape})
         return failure(AttuneError("an error of the collector's own"))
+
+
+async def _not_served(_request: Request, error: Exception) -> Response:
+    """Paths and methods that do not exist, in the shape of all other errors."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    phrase = HTTPStatus(status).phrase
+    code = phrase.lower().replace(" ", "_")
+    return _json(status, {"error": {"code": code, "message": phrase}})
 
 
 def failure(error: AttuneError) -> Response:

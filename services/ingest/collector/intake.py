@@ -95,7 +95,8 @@ class Intake:
         with self.budget.hold() as hold:
             authorization = asked.headers.get("authorization")
             caller = None
-            if authorization or asked.key:
+            # Only Segment's bodies may carry the key: everybody else is refused before reading on.
+            if authorization or asked.key or asked.format == "native":
                 caller = self._caller(authorization, asked.key)
             parts = self._split(asked, await self._body(asked, hold))
             if caller is None:
