@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 
 from shared.bus_admin import ensure_topics, group_lag, partitions_of, ping, topic_id
 from shared.bus_connection import (
+    FAILURES,
     MAX_MESSAGE_BYTES,
     REQUEST_S,
     START_S,
@@ -122,10 +123,13 @@ class Producer:
         """
         if key is None and value is None:
             raise InvalidInput("a record needs a key or a value")
-        with translated(self._settings):
+        # Spelled out, not `translated`: every event comes by here.
+        try:
             if partition is not None and partition not in await self._client.partitions_for(topic):
                 raise UnknownTopic(f"topic {topic} has no partition {partition}")
             future = await self._client.send(topic, value, key, partition, headers=list(headers))
+        except FAILURES as error:
+            raise mended(error, self._settings) from error
         future.add_done_callback(self._settle)
         return Acknowledgement(future, self._settings)
 

@@ -82,12 +82,16 @@ def mended(error: BaseException, settings: Settings) -> AttuneError:
     return LogUnavailable(f"the log at {settings.bootstrap} does not answer ({text})")
 
 
+FAILURES: Final = (kafka.KafkaError, OSError, TimeoutError)
+"""What aiokafka raises when a broker does not do as asked."""
+
+
 @contextmanager
 def translated(settings: Settings) -> Iterator[None]:
     """Turns whatever aiokafka raises inside into an AttuneError."""
     try:
         yield
-    except (kafka.KafkaError, OSError, TimeoutError) as error:
+    except FAILURES as error:
         raise mended(error, settings) from error
 
 
@@ -117,7 +121,7 @@ async def _start(settings: Settings, create: Callable[[], Client], wait_s: float
         try:
             async with asyncio.timeout(max(1.0, deadline - asyncio.get_running_loop().time())):
                 await client.start()
-        except (kafka.KafkaError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             await stop(client)
             if asyncio.get_running_loop().time() + RETRY_S >= deadline:
                 raise LogUnavailable(
@@ -137,7 +141,7 @@ async def stop(client: Any) -> None:
     try:
         async with asyncio.timeout(STOP_S):
             await closing()
-    except (kafka.KafkaError, OSError, TimeoutError):
+    except FAILURES:
         # An idempotent producer retries for ever and would wait for it: cut its tasks instead.
         sender = getattr(client, "_sender", None)
         if sender is not None:
