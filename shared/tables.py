@@ -89,16 +89,6 @@ A row is written in the transaction of the change; the publisher deletes it, if 
 still the one it read, once the log has acknowledged.
 """
 
-experiments: Final = Table(
-    "experiments",
-    metadata,
-    _id("name"),
-    _json("arms"),
-    Column("active", Boolean, nullable=False),
-    _time("changed_at"),
-)
-"""Experiments. arms: object of arm name to weight."""
-
 api_keys: Final = Table(
     "api_keys",
     metadata,

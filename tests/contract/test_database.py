@@ -16,7 +16,7 @@ from shared.database import Database, parse_address
 from shared.errors import DatabaseUnavailable, SettingsError
 from shared.migrations import migrate
 from shared.settings import Settings
-from shared.tables import experiments, import_ledger, metadata
+from shared.tables import import_ledger, metadata, placements
 from tests.fixtures.waiting import eventually
 
 BACKENDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
@@ -37,14 +37,14 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
         yield opened
 
 
-def experiment(name: str, weight: int) -> dict[str, Any]:
-    return {"name": name, "arms": {"a": weight}, "active": True, "changed_at": 1}
+def placement(name: str, n: int) -> dict[str, Any]:
+    return {"placement": name, "objective": "click", "n": n, "changed_at": 1}
 
 
-async def weights(database: Database) -> dict[str, int]:
+async def numbers(database: Database) -> dict[str, int]:
     async with database.reading() as connection:
-        rows = await connection.execute(select(experiments))
-        return {row.name: row.arms["a"] for row in rows}
+        rows = await connection.execute(select(placements))
+        return {row.placement: row.n for row in rows}
 
 
 async def test_models_and_migrated_schema_do_not_differ(database: Database) -> None:
@@ -60,9 +60,9 @@ async def test_migrating_at_the_same_time_and_again_is_safe(settings: Settings) 
     await asyncio.gather(*(migrate(settings) for _ in range(4)))
     async with Database.open(settings) as database:
         async with database.begin() as connection:
-            await connection.execute(experiments.insert(), experiment("kept", 1))
+            await connection.execute(placements.insert(), placement("kept", 1))
         await migrate(settings)
-        assert await weights(database) == {"kept": 1}
+        assert await numbers(database) == {"kept": 1}
         async with database.reading() as connection:
             found = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
     assert set(found) == {*metadata.tables, "alembic_version"}
@@ -71,18 +71,18 @@ async def test_migrating_at_the_same_time_and_again_is_safe(settings: Settings) 
 async def test_a_transaction_is_all_or_nothing(database: Database) -> None:
     async def write_and_fail() -> None:
         async with database.begin() as connection:
-            await connection.execute(experiments.insert(), experiment("lost", 1))
+            await connection.execute(placements.insert(), placement("lost", 1))
             raise RuntimeError("half way")
 
     with pytest.raises(RuntimeError, match="half way"):
         await write_and_fail()
-    assert await weights(database) == {}
+    assert await numbers(database) == {}
 
 
 async def test_reading_keeps_nothing(database: Database) -> None:
     async with database.reading() as connection:
-        await connection.execute(experiments.insert(), experiment("lost", 1))
-    assert await weights(database) == {}
+        await connection.execute(placements.insert(), placement("lost", 1))
+    assert await numbers(database) == {}
 
 
 async def test_upsert_overwrites_all_but_what_is_kept(database: Database) -> None:
@@ -108,18 +108,18 @@ async def test_upsert_overwrites_all_but_what_is_kept(database: Database) -> Non
 
 async def test_writers_that_read_first_wait_for_each_other(database: Database) -> None:
     async with database.begin() as connection:
-        await connection.execute(experiments.insert(), experiment("count", 0))
-    statement = select(experiments.c.arms).where(experiments.c.name == "count").with_for_update()
+        await connection.execute(placements.insert(), placement("count", 0))
+    statement = select(placements.c.n).where(placements.c.placement == "count").with_for_update()
 
     async def count() -> None:
         async with database.begin() as connection:
-            arms = (await connection.execute(statement)).scalar_one()
+            n = (await connection.execute(statement)).scalar_one()
             await asyncio.sleep(0)
-            row = experiment("count", arms["a"] + 1)
-            await connection.execute(database.upsert(experiments), row)
+            row = placement("count", n + 1)
+            await connection.execute(database.upsert(placements), row)
 
     await asyncio.gather(*(count() for _ in range(20)))
-    assert await weights(database) == {"count": 20}
+    assert await numbers(database) == {"count": 20}
 
 
 async def test_a_lock_is_held_by_one_at_a_time(settings: Settings, database: Database) -> None:

@@ -91,15 +91,18 @@ async def republish(admin: Admin) -> Response:
     return _answer({"marked": len(keys)})
 
 
-def _administer(kind: Kind) -> None:
-    """The endpoints that every kind has."""
-    address = f"/{kind.plural}/{{id_:path}}"
-    found: dict[int | str, Any] = {
+def _address(kind: Kind) -> str:
+    return f"/{kind.plural}/{{id_:path}}"
+
+
+def _responses(kind: Kind) -> dict[int | str, Any]:
+    return {
         200: contract.response(contract.answered(kind), f"The {kind.name} as it stands"),
         404: {"description": f"There is no such {kind.name}"},
     }
-    put_body = {"requestBody": contract.json_body(contract.sent(kind))}
 
+
+def _read_endpoints(kind: Kind) -> None:
     @router.get(
         f"/{kind.plural}",
         name=f"list_{kind.plural}",
@@ -111,45 +114,55 @@ def _administer(kind: Kind) -> None:
         following = kind.id_of(changes[-1]) if len(changes) == limit else None
         return _answer({kind.plural: [structs.asdict(each) for each in changes], "next": following})
 
-    @router.get(address, name=f"get_{kind.name}", summary=f"One {kind.name}", responses=found)
+    @router.get(
+        _address(kind),
+        name=f"get_{kind.name}",
+        summary=f"One {kind.name}",
+        responses=_responses(kind),
+    )
     async def get(id_: str, admin: Admin) -> Response:
         return _change(await admin.repository.get(kind, id_))
 
+
+def _write_endpoints(kind: Kind) -> None:
+    given = {"requestBody": contract.json_body(contract.sent(kind))}
+
     @router.put(
-        address,
+        _address(kind),
         name=f"put_{kind.name}",
         summary=f"Put one {kind.name}, whole",
-        openapi_extra=put_body,
-        responses={200: found[200]},
+        openapi_extra=given,
+        responses={200: _responses(kind)[200]},
     )
     async def put(id_: str, request: Request, admin: Admin) -> Response:
-        given = await _json(request)
-        change = change_from(kind, given, now=admin.clock.now_ms(), id_=id_)
+        change = change_from(kind, await _json(request), now=admin.clock.now_ms(), id_=id_)
         await admin.repository.put([change])
         admin.changed()
         return _change(change)
 
     @router.patch(
-        address,
+        _address(kind),
         name=f"patch_{kind.name}",
-        summary=f"Change some fields of one {kind.name}, such as its stock or price",
-        openapi_extra=put_body,
-        responses=found,
+        summary=f"Change some fields of one {kind.name}; a null clears",
+        openapi_extra=given,
+        responses=_responses(kind),
     )
     async def patch(id_: str, request: Request, admin: Admin) -> Response:
-        given, now = await _json(request), admin.clock.now_ms()
+        changes, now = await _json(request), admin.clock.now_ms()
         change = await admin.repository.revise(
-            kind, id_, lambda before: revised(kind, before, given, now=now)
+            kind, id_, lambda before: revised(kind, before, changes, now=now)
         )
         admin.changed()
         return _change(change)
 
+
+def _delete_endpoint(kind: Kind) -> None:
     @router.delete(
-        address,
+        _address(kind),
         name=f"delete_{kind.name}",
         summary=f"Delete one {kind.name}",
         status_code=204,
-        responses={404: found[404]},
+        responses={404: _responses(kind)[404]},
     )
     async def delete(id_: str, admin: Admin) -> Response:
         await admin.repository.delete(kind, id_)
@@ -158,7 +171,9 @@ def _administer(kind: Kind) -> None:
 
 
 for _kind in (ITEMS, OFFERS, PLACEMENTS):
-    _administer(_kind)
+    _read_endpoints(_kind)
+    _write_endpoints(_kind)
+    _delete_endpoint(_kind)
 
 
 async def _json(request: Request) -> object:

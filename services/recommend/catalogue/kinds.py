@@ -1,6 +1,6 @@
 """The kinds of thing that are administered: items, offers and placements, each by its id.
 
-What differs between them is said here once; repository, publisher and endpoints treat all alike.
+Pure. What differs between them is said here once; repository and endpoints treat all alike.
 """
 
 from collections.abc import Callable
@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from msgspec import structs
-from sqlalchemy import Table
 
 from services.recommend.catalogue.index import ITEM, OFFER, PLACEMENT
-from shared import tables
 from shared.catalogue import (
     Change,
     ItemChanged,
@@ -25,13 +23,13 @@ from shared.catalogue import (
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`name` is also the field that holds the id; the table's columns are the fields of `model`."""
+    """`name` is also the field that holds the id; `plural` is also the name of its table, whose
+    columns are the fields of `model`."""
 
     name: str
     plural: str
     prefix: str
     model: type[Change]
-    table: Table
     key: Callable[[str], str]
 
     @property
@@ -53,11 +51,9 @@ class Kind:
         return self.model(**row._mapping)
 
 
-ITEMS: Final = Kind("item", "items", ITEM, ItemChanged, tables.items, item_key)
-OFFERS: Final = Kind("offer", "offers", OFFER, OfferChanged, tables.offers, offer_key)
-PLACEMENTS: Final = Kind(
-    "placement", "placements", PLACEMENT, PlacementChanged, tables.placements, placement_key
-)
+ITEMS: Final = Kind("item", "items", ITEM, ItemChanged, item_key)
+OFFERS: Final = Kind("offer", "offers", OFFER, OfferChanged, offer_key)
+PLACEMENTS: Final = Kind("placement", "placements", PLACEMENT, PlacementChanged, placement_key)
 KINDS: Final = (ITEMS, OFFERS, PLACEMENTS)
 
 

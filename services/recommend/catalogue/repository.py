@@ -16,7 +16,7 @@ from services.recommend.catalogue.kinds import KINDS, Kind, kind_of
 from shared.catalogue import Change, encode, key_of
 from shared.database import Database
 from shared.errors import NotFound
-from shared.tables import catalogue_outbox
+from shared.tables import catalogue_outbox, metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class CatalogueRepository:
     async def page(self, kind: Kind, after: str | None, limit: int) -> list[Change]:
         """Up to `limit` in the order of their ids, those after `after`."""
         identity = _identity(kind)
-        statement = select(kind.table).order_by(identity).limit(limit)
+        statement = select(_table(kind)).order_by(identity).limit(limit)
         if after is not None:
             statement = statement.where(identity > after)
         async with self.database.reading() as connection:
@@ -51,7 +51,7 @@ class CatalogueRepository:
     async def count(self, kind: Kind) -> int:
         """How many there are."""
         async with self.database.reading() as connection:
-            statement = select(func.count()).select_from(kind.table)
+            statement = select(func.count()).select_from(_table(kind))
             return int((await connection.execute(statement)).scalar_one())
 
     async def put(self, changes: Iterable[Change]) -> None:
@@ -66,7 +66,7 @@ class CatalogueRepository:
         async with self.database.begin() as connection:
             for kind in KINDS:
                 if kind.name in rows:
-                    await connection.execute(self.database.upsert(kind.table), rows[kind.name])
+                    await connection.execute(self.database.upsert(_table(kind)), rows[kind.name])
             await self._mark(connection, last)
 
     async def revise(self, kind: Kind, id_: str, revision: Callable[[Change], Change]) -> Change:
@@ -74,14 +74,14 @@ class CatalogueRepository:
         can come between. Raises NotFound, and whatever `revision` raises."""
         async with self.database.begin() as connection:
             change = revision(await _one(connection, kind, id_, lock=True))
-            await connection.execute(self.database.upsert(kind.table), [kind.row(change)])
+            await connection.execute(self.database.upsert(_table(kind)), [kind.row(change)])
             await self._mark(connection, [kind.key(id_)])
         return change
 
     async def delete(self, kind: Kind, id_: str) -> None:
         """Raises NotFound."""
         async with self.database.begin() as connection:
-            found = await connection.execute(delete(kind.table).where(_identity(kind) == id_))
+            found = await connection.execute(delete(_table(kind)).where(_identity(kind) == id_))
             if found.rowcount == 0:
                 raise NotFound(f"there is no {kind.name} {id_!r}")
             await self._mark(connection, [kind.key(id_)])
@@ -91,7 +91,7 @@ class CatalogueRepository:
         stamps: dict[str, int] = {}
         async with self.database.reading() as connection:
             for kind in KINDS:
-                statement = select(_identity(kind), kind.table.c.changed_at)
+                statement = select(_identity(kind), _table(kind).c.changed_at)
                 for id_, changed_at in await connection.execute(statement):
                     stamps[kind.key(id_)] = changed_at
         return stamps
@@ -135,12 +135,16 @@ class CatalogueRepository:
             await connection.execute(statement, rows)
 
 
+def _table(kind: Kind) -> Table:
+    return metadata.tables[kind.plural]
+
+
 def _identity(kind: Kind) -> Any:
-    return kind.table.c[kind.name]
+    return _table(kind).c[kind.name]
 
 
 async def _one(connection: AsyncConnection, kind: Kind, id_: str, *, lock: bool) -> Change:
-    statement = select(kind.table).where(_identity(kind) == id_)
+    statement = select(_table(kind)).where(_identity(kind) == id_)
     if lock:
         statement = statement.with_for_update()
     row = (await connection.execute(statement)).one_or_none()
@@ -154,8 +158,7 @@ async def _values(connection: AsyncConnection, keys: Sequence[str]) -> dict[str,
     for kind in KINDS:
         ids = [key.removeprefix(kind.prefix) for key in keys if key.startswith(kind.prefix)]
         if ids:
-            table: Table = kind.table
-            found = await connection.execute(select(table).where(_identity(kind).in_(ids)))
+            found = await connection.execute(select(_table(kind)).where(_identity(kind).in_(ids)))
             for row in found:
                 change = kind.change(row)
                 values[key_of(change)] = encode(change)

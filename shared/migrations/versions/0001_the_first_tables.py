@@ -32,14 +32,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_catalogue_outbox")),
     )
     op.create_table(
-        "experiments",
-        sa.Column("name", sa.String(length=128), nullable=False),
-        sa.Column("arms", sa.JSON(), nullable=False),
-        sa.Column("active", sa.Boolean(), nullable=False),
-        sa.Column("changed_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_experiments")),
-    )
-    op.create_table(
         "import_ledger",
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("mapping", sa.String(length=128), nullable=False),
@@ -110,6 +102,5 @@ def downgrade() -> None:
     op.drop_table("offers")
     op.drop_table("items")
     op.drop_table("import_ledger")
-    op.drop_table("experiments")
     op.drop_table("catalogue_outbox")
     op.drop_table("api_keys")
