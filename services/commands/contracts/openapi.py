@@ -5,17 +5,21 @@ its service's server; what both have (health, metrics) stands once, for either.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, NoReturn
 
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 from starlette.routing import Route
 
 import shared
 from services.ingest.collector.app import create_app as create_collector
 from services.ingest.collector.metrics import CollectorMetrics
 from services.ingest.collector.settings import CollectorSettings
+from services.recommend.api import create_app as create_recommend
+from services.recommend.metrics import RecommendMetrics
+from services.recommend.settings import RecommendSettings
 from shared.settings import Settings
 
 COMPONENTS: Final = "#/components/{kind}/{name}"
@@ -32,7 +36,11 @@ def applications() -> dict[str, tuple[str, FastAPI]]:
     return {
         "collector": (
             f"http://{host}:{CollectorSettings().port}",
-            create_collector(_never_opened, CollectorMetrics(), {}, []),
+            create_collector(_never_opened, CollectorMetrics(CollectorRegistry()), {}, []),
+        ),
+        "recommend": (
+            f"http://{host}:{RecommendSettings().port}",
+            create_recommend(_never_opened, RecommendMetrics(CollectorRegistry()), {}, []),
         ),
     }
 
@@ -50,14 +58,15 @@ def merged(applications: Mapping[str, tuple[str, FastAPI]]) -> dict[str, Any]:
         server = {"url": url, "description": f"attune {service}"}
         servers.append(server)
         described = json.loads(json.dumps(app.openapi()))
-        require_described(service, app, described["paths"])
+        both = set(routes_of(app)) & paths.keys()
+        require_described(service, app, {*described["paths"], *both})
+        for path in both:
+            paths[path].pop("servers", None)
         described = _without_collisions(service, described, components)
         for kind, entries in described.get("components", {}).items():
             components.setdefault(kind, {}).update(entries)
         for path, item in described["paths"].items():
-            if path in paths:
-                paths[path].pop("servers")
-            else:
+            if path not in both:
                 paths[path] = {"servers": [server], **item}
     return {
         "openapi": "3.1.0",
@@ -74,7 +83,7 @@ def merged(applications: Mapping[str, tuple[str, FastAPI]]) -> dict[str, Any]:
     }
 
 
-def require_described(service: str, app: FastAPI, paths: Mapping[str, Any]) -> None:
+def require_described(service: str, app: FastAPI, paths: Collection[str]) -> None:
     """Raises LookupError where a route is missing; one-letter aliases need no description."""
     missing = [path for path in routes_of(app) if path not in paths and not _is_alias(path)]
     if missing:

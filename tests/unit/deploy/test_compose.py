@@ -15,9 +15,15 @@ from typing import Any
 import click
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics import MetricWrapperBase
 
+import services.ingest.metrics as ingest_metrics
+import services.profile.metrics as profile_metrics
 from services.cli import TARGETS
 from services.commands.lazy import load
+from services.ingest.collector.metrics import CollectorMetrics
+from services.recommend.metrics import RecommendMetrics
 from shared.settings import FromEnvironment
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -165,13 +171,23 @@ def test_the_image_copies_what_exists_and_runs_as_nobody() -> None:
     assert any("--require-hashes -r requirements.lock" in line for line in lines)
 
 
+SUFFIXES = {
+    "counter": ("_total",),
+    "gauge": ("",),
+    "histogram": ("_bucket", "_count", "_sum"),
+}
+
+
 def series_in_code() -> set[str]:
-    """Names of series that the code declares, with what Prometheus makes of each."""
-    names: set[str] = set()
-    for path in (ROOT / "services").rglob("*.py"):
-        for name in re.findall(r'"(attune_[a-z_]+)"', path.read_text()):
-            names |= {name, *(name + end for end in ("_bucket", "_count", "_sum", "_total"))}
-    return names
+    """Names of the series that the services expose."""
+    registry = CollectorRegistry()
+    CollectorMetrics(registry)
+    RecommendMetrics(registry)
+    modules = (ingest_metrics, profile_metrics)
+    own = [value for module in modules for value in vars(module).values()]
+    collectors = [value for value in own if isinstance(value, MetricWrapperBase)]
+    families = [*registry.collect(), *(family for one in collectors for family in one.collect())]
+    return {family.name + suffix for family in families for suffix in SUFFIXES.get(family.type, ())}
 
 
 def test_alerts_watch_series_that_exist() -> None:
