@@ -64,7 +64,7 @@ def dead_letters(
     chosen |= {"repaired": repaired is not None, "dry_run": dry_run}
     with Report("replay dead-letters", as_json=as_json, settings=chosen) as report:
         mended = None if repaired is None else _read(repaired)
-        plan = Plan(frozenset(reasons), mended, limit)
+        plan = Plan(raw_topics(settings), frozenset(reasons), mended, limit)
         choice, replayed = asyncio.run(replay(settings, plan, dry_run=dry_run))
         report.add(
             found=choice.found,
@@ -85,6 +85,11 @@ def _read(path: Path) -> dict[str, bytes]:
         raise InvalidInput(f"{path}: {error.strerror}") from error
 
 
+def raw_topics(settings: Settings) -> frozenset[str]:
+    """Where dead letters may go back to."""
+    return frozenset(topic.named(settings.namespace) for topic in RAW)
+
+
 async def replay(settings: Settings, plan: Plan, *, dry_run: bool = False) -> tuple[Choice, int]:
     """What was chosen, and how many were sent. Raises LogUnavailable.
 
@@ -92,8 +97,8 @@ async def replay(settings: Settings, plan: Plan, *, dry_run: bool = False) -> tu
     """
     letters_topic = DEAD_LETTERS.named(settings.namespace)
     with _progress("raw events read") as bar:
-        for topic in RAW:
-            async for records in scan(settings, topic.named(settings.namespace), complete=False):
+        for topic in sorted(plan.topics):
+            async for records in scan(settings, topic, complete=False):
                 for record in records:
                     plan.see_raw(record)
                 bar.update(len(records))
@@ -109,7 +114,6 @@ async def replay(settings: Settings, plan: Plan, *, dry_run: bool = False) -> tu
 
 
 async def _send(settings: Settings, plan: Plan, choice: Choice, letters_topic: str) -> int:
-    allowed = frozenset(topic.named(settings.namespace) for topic in RAW)
     sent = 0
     async with Producer.open(settings) as producer:
         with _progress("dead letters put back", len(choice.letters)) as bar:
@@ -118,9 +122,6 @@ async def _send(settings: Settings, plan: Plan, choice: Choice, letters_topic: s
                     if (record.partition, record.offset) not in choice.letters:
                         continue
                     raw = to_raw(record, plan.mended)
-                    if raw.topic not in allowed:
-                        choice.skipped["no_raw_topic"] += 1
-                        continue
                     await producer.send(raw.topic, raw.value, key=raw.key, headers=raw.headers)
                     sent += 1
                     if sent % _FLUSH_EVERY == 0:

@@ -67,10 +67,11 @@ def read_repaired(lines: Iterator[bytes]) -> dict[str, bytes]:
 class Plan:
     """What was found in the logs, and what follows. Memory: one entry a refused raw event.
 
-    reasons: only these codes (empty: all); mended: only these src, with these bytes (None: all,
-    as they are).
+    topics: the raw topics, as the log names them; reasons: only these codes (empty: all); mended:
+    only these src, with these bytes (None: all, as they are).
     """
 
+    topics: frozenset[str]
     reasons: frozenset[str] = frozenset()
     mended: Mapping[str, bytes] | None = None
     limit: int | None = None
@@ -118,6 +119,8 @@ class Plan:
         return choice
 
     def _why_it_stays(self, src: str, letter: Letter) -> str | None:
+        if src.partition("/")[0] not in self.topics:
+            return "no_raw_topic"
         if self.reasons and letter.reason not in self.reasons:
             return "other_reason"
         if self.mended is not None and src not in self.mended:

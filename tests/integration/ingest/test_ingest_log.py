@@ -17,7 +17,7 @@ from services.ingest.catalogue_tail import catch_up
 from services.ingest.enrich import KnownItems
 from services.ingest.main import build_pipeline
 from services.ingest.pipeline import Pipeline
-from services.ingest.replay import replay
+from services.ingest.replay import raw_topics, replay
 from services.ingest.replay_plan import Plan, read_repaired
 from services.ingest.settings import IngestSettings
 from shared import catalogue
@@ -139,7 +139,7 @@ async def test_a_mended_event_applies_with_its_original_position(
 
     def plan() -> Plan:
         with file.open("rb") as lines:
-            return Plan(mended=read_repaired(lines))
+            return Plan(raw_topics(settings), mended=read_repaired(lines))
 
     async with ingest(settings):
         await at_least(settings, DEAD_LETTERS, 2)
@@ -150,7 +150,9 @@ async def test_a_mended_event_applies_with_its_original_position(
         [fact] = await at_least(settings, EVENTS, 1)
         again, sent = await replay(settings, plan())
         assert (dict(again.skipped), sent) == ({"already_replayed": 1, "not_repaired": 1}, 0)
-        _, sent = await replay(settings, Plan(reasons=frozenset({"malformed_json"})))
+        _, sent = await replay(
+            settings, Plan(raw_topics(settings), reasons=frozenset({"malformed_json"}))
+        )
         assert sent == 1
         letters = await at_least(settings, DEAD_LETTERS, 3)
 
