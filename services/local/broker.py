@@ -23,7 +23,7 @@ from shared.settings import Settings
 from shared.topics import ALL
 
 DESCRIPTION: Final = "embedded (librdkafka mock)"
-FETCH_WAIT_MS: Final = 5
+FETCH_WAIT_MS: Final = 10
 """The mock does not wake a waiting fetch when data arrives: a reader sees it up to this late."""
 STOP_S: Final = 5.0
 
