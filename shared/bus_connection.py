@@ -119,7 +119,9 @@ async def _start(settings: Settings, create: Callable[[], Client], wait_s: float
     while True:
         client: Any = create()
         try:
-            async with asyncio.timeout(max(1.0, deadline - asyncio.get_running_loop().time())):
+            left_s = deadline - asyncio.get_running_loop().time()
+            # Each attempt is bounded, however patient the caller: one may hang where the next works.
+            async with asyncio.timeout(min(max(1.0, left_s), START_S)):
                 await client.start()
         except FAILURES as error:
             await stop(client)
