@@ -120,7 +120,7 @@ async def _start(settings: Settings, create: Callable[[], Client], wait_s: float
         client: Any = create()
         try:
             left_s = deadline - asyncio.get_running_loop().time()
-            # Each attempt is bounded, however patient the caller: one may hang where the next works.
+            # Bounded however patient the caller is: one attempt may hang where the next works.
             async with asyncio.timeout(min(max(1.0, left_s), START_S)):
                 await client.start()
         except FAILURES as error:
