@@ -1,0 +1,175 @@
+"""The HTTP side of recommend: /v1/recommend, the catalogue's admin endpoints, health, metrics.
+
+/v1/recommend is an ASGI endpoint on a Starlette route inside the FastAPI application: routing and
+validation are what a request costs otherwise. `api_description` documents it.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+from urllib.parse import parse_qsl
+
+import msgspec
+from fastapi import FastAPI
+from fastapi import Request as FastAPIRequest
+from fastapi.responses import Response as FastAPIResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from services.recommend.api_description import describe
+from services.recommend.catalogue.api import Administration, router
+from services.recommend.metrics import RecommendMetrics
+from services.recommend.request import LARGEST_BODY, RecommendRequest, parse_body, parse_query
+from services.recommend.service import Recommender
+from shared.auth import RECOMMEND, Principal
+from shared.decisions import encode_answer
+from shared.errors import AttuneError, Busy, InvalidInput, TooLarge, Unavailable
+from shared.health import Check, routes
+
+Header: TypeAlias = tuple[bytes, bytes]
+JSON: Final[Header] = (b"content-type", b"application/json")
+NO_STORE: Final[Header] = (b"cache-control", b"no-store")
+PREFLIGHT: Final[list[Header]] = [
+    (b"access-control-allow-methods", b"GET, POST"),
+    (b"access-control-allow-headers", b"authorization, content-type, attune-identity-token"),
+    (b"access-control-max-age", b"86400"),
+]
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """What requests are answered with. `authenticate`: KeyRing.authenticate."""
+
+    recommender: Recommender
+    authenticate: Callable[[str | None], Principal]
+    administration: Administration
+
+
+OpenDeciding: TypeAlias = Callable[[], AbstractAsyncContextManager[Deciding]]
+
+
+def create_app(
+    open_deciding: OpenDeciding,
+    metrics: RecommendMetrics,
+    checks: Mapping[str, Check],
+    origins: list[str],
+) -> FastAPI:
+    """The application. `open_deciding` stays open for as long as the application serves; `checks`
+    are looked up whenever somebody asks for readiness. Building it needs no server."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        async with open_deciding() as deciding:
+            yield {"deciding": deciding, "administration": deciding.administration}
+
+    app = FastAPI(title="Attune recommend", lifespan=lifespan, docs_url=None, redoc_url=None)
+    endpoint = RecommendEndpoint(metrics, origins)
+    # first of all routes: they are tried in order
+    app.router.routes.insert(
+        0, Route("/v1/recommend", endpoint, methods=["POST", "GET", "OPTIONS"])
+    )
+    app.include_router(router)
+    app.router.routes.extend(routes(checks, registry=metrics.registry))
+
+    @app.exception_handler(AttuneError)
+    async def refuse(_request: FastAPIRequest, error: AttuneError) -> FastAPIResponse:
+        status, headers, body = failure(error)
+        named = {name.decode(): value.decode() for name, value in headers}
+        return FastAPIResponse(body, status, headers=named)
+
+    describe(app)
+    return app
+
+
+class RecommendEndpoint:
+    """ASGI endpoint of /v1/recommend: POST with a JSON body, GET for simple cases."""
+
+    def __init__(self, metrics: RecommendMetrics, origins: list[str]) -> None:
+        self._metrics = metrics
+        self._origins = {origin.encode() for origin in origins}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found: dict[bytes, bytes] = dict(scope["headers"])
+        if scope["method"] == "OPTIONS":
+            await _send(send, 204, [*PREFLIGHT, *self._cors(found)], b"")
+            return
+        try:
+            body = await self._answer(scope, receive, found)
+            status, headers = 200, [JSON, NO_STORE]
+        except AttuneError as error:
+            status, headers, body = failure(error)
+            self._metrics.refused(error.code)
+        except Exception:
+            _logger.exception("request failed")
+            status, headers, body = failure(AttuneError("an error of the service's own"))
+            self._metrics.refused(AttuneError.code)
+        await _send(send, status, [*headers, *self._cors(found)], body)
+
+    async def _answer(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> bytes:
+        deciding: Deciding = scope["state"]["deciding"]
+        principal = deciding.authenticate(_text(headers.get(b"authorization")))
+        principal.require(RECOMMEND)
+        request = await _request(scope, receive, headers)
+        token = _text(headers.get(b"attune-identity-token"))
+        answer = await deciding.recommender.recommend(request, principal, token)
+        return encode_answer(answer)
+
+    def _cors(self, headers: dict[bytes, bytes]) -> list[Header]:
+        origin = headers.get(b"origin")
+        if origin is None:
+            return []
+        if b"*" in self._origins:
+            return [(b"access-control-allow-origin", b"*")]
+        vary = (b"vary", b"origin")
+        if origin in self._origins:
+            return [(b"access-control-allow-origin", origin), vary]
+        return [vary]
+
+
+async def _request(scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> RecommendRequest:
+    if scope["method"] != "POST":
+        query = scope["query_string"].decode("latin-1")
+        try:
+            pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=50)
+        except ValueError:
+            raise InvalidInput("the query string has too many fields") from None
+        return parse_query(pairs)
+    declared = headers.get(b"content-length", b"")
+    if declared.isdigit() and len(declared) < 20 and int(declared) > LARGEST_BODY:
+        raise TooLarge(f"a request has at most {LARGEST_BODY} bytes")
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise InvalidInput("the client went away")
+        part = message.get("body", b"")
+        body = body + part if body else part
+        if len(body) > LARGEST_BODY:
+            raise TooLarge(f"a request has at most {LARGEST_BODY} bytes")
+        if not message.get("more_body", False):
+            return parse_body(body)
+
+
+def failure(error: AttuneError) -> tuple[int, list[Header], bytes]:
+    """An error's answer: its status, {"error": {"code", "message"}} and when to try again."""
+    body = {"error": {"code": error.code, "message": str(error) or error.code}}
+    headers = [JSON, NO_STORE]
+    if isinstance(error, Busy | Unavailable):
+        headers.append((b"retry-after", str(error.retry_after_s).encode()))
+    if error.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    return error.status, headers, msgspec.json.encode(body)
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")
+
+
+async def _send(send: Send, status: int, headers: list[Header], body: bytes) -> None:
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

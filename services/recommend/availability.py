@@ -1,0 +1,151 @@
+"""Which items may be offered to anybody, and how item numbers and catalogue rows correspond.
+
+Between the catalogue (rows, catalogue/index.py) and the pipeline. Kept as one small array a
+country, so that a request filters by indexing. Pure: times are arguments.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from services.recommend.arrays import NO_NUMBERS, Numbers, Reasons, grown
+from services.recommend.catalogue.index import Catalogue
+from services.recommend.numbers import ItemNumbers
+
+OFFERABLE: Final = 0
+UNKNOWN: Final = 1
+AVAILABILITY_NAMES: Final = (
+    "",
+    "unknown_item",
+    "inactive",
+    "not_recommendable",
+    "out_of_stock",
+    "not_yet_valid",
+    "no_longer_valid",
+    "country",
+)
+"""Why an item may be offered to nobody (in this country, now), by code."""
+
+NO_ROW: Final = -1
+REFRESH_MS: Final = 100
+"""How long a request may miss a change of the catalogue."""
+MOST_COUNTRIES: Final = 64
+FOREVER: Final = 1 << 62
+
+
+@dataclass(slots=True)
+class Availability:
+    """Codes by row for one country; `version` of the catalogue they were made of, `until` the
+    business time at which the next one changes by itself, `made` the real ms they were made at."""
+
+    codes: Reasons
+    version: int
+    until: int
+    made: int
+    _eligible: Numbers | None = None
+    _withheld: dict[int, int] | None = None
+
+    def eligible(self) -> Numbers:
+        """Every row that may be offered, ascending."""
+        if self._eligible is None:
+            self._eligible = np.flatnonzero(self.codes == OFFERABLE)
+        return self._eligible
+
+    def withheld(self) -> dict[int, int]:
+        """How many items of the catalogue each code withholds."""
+        if self._withheld is None:
+            counts = np.bincount(self.codes).tolist()
+            self._withheld = {
+                code: count for code, count in enumerate(counts) if count and code > UNKNOWN
+            }
+        return self._withheld
+
+
+def judge(catalogue: Catalogue, country: str | None, now: int, real_ms: int) -> Availability:
+    """Judge every row of the catalogue: the first rule that withholds it, in the order of
+    AVAILABILITY_NAMES. Without a country only items that may be shown everywhere pass."""
+    columns, size = catalogue.columns, catalogue.columns.size
+    rows = np.arange(size, dtype=np.int32)
+    starts, ends = columns.valid_from[:size], columns.valid_to[:size]
+    rules = (
+        ~columns.live[:size],
+        ~columns.active[:size],
+        ~columns.recommendable[:size],
+        ~columns.in_stock[:size],
+        starts > now,
+        ends <= now,
+        ~catalogue.shown_in(rows, country),
+    )
+    codes = np.zeros(size, dtype=np.uint8)
+    for code, broken in reversed(list(enumerate(rules, start=1))):
+        codes[broken] = code
+    until = FOREVER
+    for boundary in (starts, ends):
+        ahead = boundary[boundary > now]
+        until = min(until, int(ahead.min())) if len(ahead) else until
+    return Availability(codes, catalogue.version, until, real_ms)
+
+
+@dataclass(slots=True)
+class Stock:
+    """The catalogue as requests see it: availability by country, rows by number, order of ids."""
+
+    catalogue: Catalogue
+    numbers: ItemNumbers
+    number_of: Numbers = field(default_factory=lambda: np.zeros(64, dtype=np.int64))
+    id_order: Numbers = field(default_factory=lambda: NO_NUMBERS)
+    _row_of: Numbers = field(default_factory=lambda: np.full(64, NO_ROW, dtype=np.int64))
+    _aligned: int = 0
+    _available: dict[str | None, Availability] = field(default_factory=dict)
+
+    def available(self, country: str | None, now: int, real_ms: int) -> Availability:
+        """What may be offered in a country, at most REFRESH_MS behind the catalogue."""
+        known = self._available.get(country)
+        if known is not None and now < known.until:
+            if known.version == self.catalogue.version:
+                return known
+            if 0 <= real_ms - known.made < REFRESH_MS:
+                return known
+        if known is None and len(self._available) >= MOST_COUNTRIES:
+            self._available.clear()
+        self.align()
+        known = self._available[country] = judge(self.catalogue, country, now, real_ms)
+        return known
+
+    def align(self) -> None:
+        """Number the catalogue's new rows. Rows never move, so old ones stay right."""
+        ids = self.catalogue.ids
+        if self._aligned == len(ids):
+            return
+        for row in range(self._aligned, len(ids)):
+            number = self.numbers.number(ids[row])
+            self._row_of = grown(self._row_of, number + 1, NO_ROW)
+            self.number_of = grown(self.number_of, row + 1)
+            self.number_of[row] = number
+            if number:
+                self._row_of[number] = row
+        self._aligned = len(ids)
+        ranked = sorted(range(len(ids)), key=ids.__getitem__)
+        self.id_order = np.empty(len(ids), dtype=np.int64)
+        self.id_order[ranked] = np.arange(len(ids))
+
+    @property
+    def size(self) -> int:
+        """How many rows are aligned: the length of `id_order`."""
+        return self._aligned
+
+    def rows(self, numbers: Numbers) -> Numbers:
+        """Rows by number, NO_ROW for what the catalogue never had."""
+        table = self._row_of
+        if len(numbers) and int(numbers.max()) >= len(table):
+            self._row_of = table = grown(table, int(numbers.max()) + 1, NO_ROW)
+        return table[numbers]
+
+    def rows_of(self, items: Iterable[str]) -> list[int]:
+        """Rows of those of the items that the catalogue ever had."""
+        table, limit = self._row_of, len(self._row_of)
+        numbers = self.numbers.known_among(items)
+        found = (int(table[number]) if number < limit else NO_ROW for number in numbers)
+        return [row for row in found if row != NO_ROW]

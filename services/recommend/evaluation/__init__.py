@@ -1,0 +1,1 @@
+"""`attune evaluate`: recommendation methods compared on held-out data, honest by construction."""

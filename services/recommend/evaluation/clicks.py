@@ -1,0 +1,71 @@
+"""Click sessions from a file, for `attune evaluate next-item`.
+
+Tab-separated, header `SessionId ItemId Time` with Time in seconds, plain or gzip.
+"""
+
+import gzip
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from shared.errors import InvalidInput
+
+COLUMNS: Final = ("SessionId", "ItemId", "Time")
+
+
+@dataclass(frozen=True, slots=True)
+class ClickSession:
+    """One session: its items in order of time, and the time of its last click in seconds."""
+
+    items: tuple[str, ...]
+    last: float
+
+
+def read_sessions(path: Path) -> list[ClickSession]:
+    """The file's sessions by the time they ended, equal times by id. Raises InvalidInput."""
+    clicks: dict[str, list[tuple[float, int, str]]] = {}
+    for line, (session, item, time) in enumerate(_rows(path), start=2):
+        try:
+            clicks.setdefault(session, []).append((float(time), line, item))
+        except ValueError:
+            raise InvalidInput(f"{path}, line {line}: Time is not a number") from None
+    sessions = []
+    for session, found in clicks.items():
+        found.sort()
+        items = tuple(item for _, _, item in found)
+        sessions.append((found[-1][0], session, ClickSession(items, found[-1][0])))
+    sessions.sort(key=lambda entry: entry[:2])
+    return [entry[2] for entry in sessions]
+
+
+def _rows(path: Path) -> Iterator[tuple[str, str, str]]:
+    try:
+        with path.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            opened = gzip.GzipFile(fileobj=raw) if packed else raw
+            with io.TextIOWrapper(opened, encoding="utf-8") as text:
+                header = text.readline().rstrip("\r\n").split("\t")
+                missing = [name for name in COLUMNS if name not in header]
+                if missing:
+                    raise InvalidInput(f"{path}: no column {missing[0]!r} in the header")
+                places = [header.index(name) for name in COLUMNS]
+                for number, line in enumerate(text, start=2):
+                    fields = line.rstrip("\r\n").split("\t")
+                    if fields == [""]:
+                        continue
+                    if len(fields) < len(header):
+                        raise InvalidInput(f"{path}, line {number}: too few columns")
+                    yield fields[places[0]], fields[places[1]], fields[places[2]]
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path}: {error}") from None
+
+
+def split_by_time(
+    sessions: list[ClickSession], share: float = 0.1, most: int = 2_000
+) -> tuple[list[ClickSession], list[ClickSession]]:
+    """The earlier sessions, and the latest `share` of them (at most `most`) to choose settings."""
+    held_out = max(1, min(int(len(sessions) * share), most))
+    return sessions[:-held_out], sessions[-held_out:]

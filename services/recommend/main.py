@@ -1,0 +1,273 @@
+"""`attune recommend`: opens what answering needs and serves it.
+
+Order at start: database, keys, store, log, catalogue, models; a warm-up; then the port answers.
+On SIGTERM or SIGINT: stop accepting, answer what is in flight, flush the decisions, close.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from typing import Any, Final
+
+import click
+import uvicorn
+import uvloop
+
+from services.recommend.api import Deciding, OpenDeciding, create_app
+from services.recommend.availability import Stock
+from services.recommend.candidates.bought_together import Pairs
+from services.recommend.candidates.sessions import SessionIndex
+from services.recommend.catalogue.running import RunningCatalogue, open_catalogue
+from services.recommend.decision_log import DecisionLog
+from services.recommend.live import UNTRAINED, ModelKeeper, StatisticsKeeper
+from services.recommend.metrics import RecommendMetrics
+from services.recommend.numbers import ItemNumbers
+from services.recommend.pipeline import Knowledge
+from services.recommend.popularity import Popularity
+from services.recommend.ranking import LinearRanker
+from services.recommend.service import Recommender
+from services.recommend.settings import RecommendSettings
+from services.recommend.store import ProfileReader, StatisticsReader, open_redis
+from services.recommend.warm_up import warm_up
+from services.recommend.workers import end, fork, stop_without
+from shared import bus
+from shared.auth import KeyRing, open_key_ring
+from shared.auth_store import KeyStore
+from shared.database import Database
+from shared.errors import AttuneError, DatabaseUnavailable, LogUnavailable, Unavailable
+from shared.health import Check, bind
+from shared.keys import Keys
+from shared.logging import configure
+from shared.migrations import migrate
+from shared.settings import Settings
+from shared.topics import DECISIONS
+
+BACKLOG: Final = 2_048
+KEEP_ALIVE_S: Final = 30
+LOG_START_S: Final = 60.0
+
+_logger = logging.getLogger(__name__)
+
+
+@click.command()
+@click.option("--host", default=None, help="Address to listen on.  [default: ATTUNE_HOST]")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=None,
+    help="Port to listen on, 0 for a free one.  [default: ATTUNE_RECOMMEND_PORT, or 8080]",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=None,
+    help="Processes that share the port.  [default: ATTUNE_RECOMMEND_WORKERS, or 1]",
+)
+def command(host: str | None, port: int | None, workers: int | None) -> None:
+    """Serve offers, and the catalogue's admin endpoints.
+
+    POST /v1/recommend answers what a shopper should see now, within a deadline, with a reason for
+    each item. Keys: `attune keys create`. Settings: ATTUNE_* and ATTUNE_RECOMMEND_*. Stops
+    cleanly on SIGTERM and Ctrl-C.
+    """
+    settings = Settings.from_environment()
+    own = RecommendSettings.from_environment()
+    configure("recommend")
+    count = own.workers if workers is None else workers
+    with bind(host or settings.host, own.port if port is None else port) as listener:
+        parent = os.getpid()
+        children = fork(
+            count - 1, lambda: uvloop.run(serve(settings, own, listener, parent=parent))
+        )
+        try:
+            uvloop.run(serve(settings, own, listener))
+        finally:
+            end(children)
+
+
+async def serve(
+    settings: Settings,
+    own: RecommendSettings,
+    listener: socket.socket,
+    *,
+    parent: int | None = None,
+) -> None:
+    """Serves until a signal, or until the parent process is gone. Raises LogUnavailable when no
+    broker answered in all the time that a start may take."""
+    metrics = RecommendMetrics()
+    checks: dict[str, Check] = {}
+    origins = [origin.strip() for origin in own.cors_origins.split(",") if origin.strip()]
+    failures: list[AttuneError] = []
+    app = create_app(opener(settings, own, metrics, checks, failures), metrics, checks, origins)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=own.stop_timeout_s,
+        )
+    )
+    address, port = listener.getsockname()[:2]
+    _logger.info("recommend starts", extra={"address": address, "port": port})
+    watcher = None if parent is None else _watched(server, parent)
+    await server.serve(sockets=[listener])
+    if watcher is not None:
+        await _stop(watcher)
+    _logger.info("recommend has stopped")
+    if failures:
+        raise failures[0]
+
+
+def opener(
+    settings: Settings,
+    own: RecommendSettings,
+    metrics: RecommendMetrics,
+    checks: dict[str, Check],
+    failures: list[AttuneError] | None = None,
+) -> OpenDeciding:
+    """What the application opens when it starts; fills `checks` with the real dependencies."""
+
+    @asynccontextmanager
+    async def open_deciding() -> AsyncIterator[Deciding]:
+        try:
+            async with AsyncExitStack() as stack:
+                yield await _open(stack, settings, own, metrics, checks)
+        except AttuneError as error:
+            if failures is not None:
+                failures.append(error)
+            raise
+
+    return open_deciding
+
+
+async def _open(
+    stack: AsyncExitStack,
+    settings: Settings,
+    own: RecommendSettings,
+    metrics: RecommendMetrics,
+    checks: dict[str, Check],
+) -> Deciding:
+    await _migrated(settings)
+    database = await stack.enter_async_context(Database.open(settings))
+    ring = await stack.enter_async_context(open_key_ring(KeyStore(database).snapshot))
+    client = await stack.enter_async_context(open_redis(settings))
+    keys = Keys(settings.namespace)
+    reader = ProfileReader(client, keys, metrics, own.store_deadline_ms)
+    stack.push_async_callback(reader.close)
+    producer = await stack.enter_async_context(bus.Producer.open(settings, wait_s=LOG_START_S))
+    running = await stack.enter_async_context(
+        open_catalogue(settings, database, producer, ring.authenticate)
+    )
+    knowledge = _knowledge(running, own)
+    statistics = StatisticsKeeper(StatisticsReader(client, keys), knowledge, settings.partitions)
+    models = ModelKeeper(
+        settings, knowledge, metrics, poll_s=own.model_poll_s, capacity=own.live_sessions
+    )
+    log = DecisionLog(producer, DECISIONS.named(settings.namespace), own.decision_buffer, metrics)
+    stack.push_async_callback(log.finish)
+    for loop in (statistics.run(), models.run(), log.run()):
+        stack.push_async_callback(_stop, asyncio.create_task(loop))
+    checks.update(
+        store=reader.check,
+        log=producer.check,
+        keys=_keys_check(ring),
+        catalogue=_catalogue_check(running),
+        live=models.check,
+    )
+    _watch(metrics, running, log, ring)
+    warm_up()
+    _settle_garbage()
+    recommender = Recommender(own, settings.clock, knowledge, reader, log, metrics, ring.subject)
+    return Deciding(recommender, ring.authenticate, running.administration)
+
+
+def _knowledge(running: RunningCatalogue, own: RecommendSettings) -> Knowledge:
+    return Knowledge(
+        stock=Stock(running.catalogue, ItemNumbers()),
+        sessions=SessionIndex(capacity=own.live_sessions),
+        pairs=Pairs(),
+        popularity=Popularity(),
+        ranker=LinearRanker(UNTRAINED),
+    )
+
+
+def _watch(
+    metrics: RecommendMetrics, running: RunningCatalogue, log: DecisionLog, ring: KeyRing
+) -> None:
+    metrics.watch(
+        "catalogue_items", "Items in the catalogue.", lambda: float(len(running.catalogue))
+    )
+    metrics.watch("decisions_waiting", "Records that wait for the log.", lambda: float(len(log)))
+    metrics.watch("key_ring_age_seconds", "Since keys were last read.", lambda: ring.age_s)
+
+
+def _keys_check(ring: KeyRing) -> Check:
+    async def check() -> None:
+        if not ring.loaded:
+            raise Unavailable("keys are not loaded yet")
+
+    return check
+
+
+def _catalogue_check(running: RunningCatalogue) -> Check:
+    async def check() -> None:
+        if not running.follower.caught_up.is_set():
+            raise LogUnavailable("the catalogue has not been read yet")
+
+    return check
+
+
+async def _migrated(settings: Settings) -> None:
+    """A database that is away keeps nobody from starting: the key ring goes on trying."""
+    try:
+        await migrate(settings)
+    except DatabaseUnavailable:
+        _logger.warning("database does not answer; keys are tried again")
+
+
+def _settle_garbage() -> None:
+    """What lives as long as the process is never looked at again by the garbage collector."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 100)
+
+
+async def _stop(task: "asyncio.Task[Any]") -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _watched(server: uvicorn.Server, parent: int) -> "asyncio.Task[None]":
+    def stop() -> None:
+        server.should_exit = True
+
+    return asyncio.create_task(stop_without(parent, stop))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that ends with the caller's exit status, not with the signal it was stopped by."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        for number in numbers:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)

@@ -1,0 +1,142 @@
+"""Prometheus series of the recommend service, all in one place."""
+
+from collections.abc import Callable
+from typing import Final
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+
+from shared.decisions import Fallback
+
+MOST_PLACEMENTS: Final = 50
+OTHER: Final = "other"
+LATENCY_BUCKETS: Final = (
+    0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 1.0,
+)  # fmt: skip
+AGE_BUCKETS: Final = (
+    0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60, 600, 3_600, 86_400, 604_800,
+)  # fmt: skip
+SIZE_BUCKETS: Final = (0, 1, 3, 10, 30, 100, 300, 1_000)
+
+
+class RecommendMetrics:
+    """Series of one process. Placements beyond the first 50 names share the label `other`, so a
+    caller's inventions cannot fill the memory; nothing personal is a label."""
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        self.registry = registry
+        prefix = "attune_recommend_"
+        self._latency = Histogram(
+            prefix + "latency_seconds",
+            "From the request's start to its answer.",
+            ("placement", "fallback"),
+            buckets=LATENCY_BUCKETS,
+            registry=registry,
+        )
+        self._refused = Counter(
+            prefix + "refused", "Requests refused, by error code.", ("code",), registry=registry
+        )
+        self._fallbacks = Counter(
+            prefix + "fallbacks",
+            "Answers below the ladder's top, by rung.",
+            ("fallback",),
+            registry=registry,
+        )
+        self._store_errors = Counter(
+            prefix + "store_errors",
+            "Reads of the store that gave nothing.",
+            ("kind",),
+            registry=registry,
+        )
+        self._sources = Histogram(
+            prefix + "candidates",
+            "Candidates by source.",
+            ("source",),
+            buckets=SIZE_BUCKETS,
+            registry=registry,
+        )
+        self._late = Counter(
+            prefix + "late_sources", "Sources skipped for want of time.", registry=registry
+        )
+        self._age = Histogram(
+            prefix + "event_to_offer_age_seconds",
+            "Real time since the newest event in the profile that an offer rests on.",
+            buckets=AGE_BUCKETS,
+            registry=registry,
+        )
+        self.decisions_written = Counter(
+            prefix + "decisions_written", "Decision records in the log.", registry=registry
+        )
+        self._decisions_dropped = Counter(
+            prefix + "decisions_dropped",
+            "Decision records lost before the log.",
+            ("why",),
+            registry=registry,
+        )
+        self._model = Gauge(
+            prefix + "model_info",
+            "1 for the model in force.",
+            ("name", "version"),
+            registry=registry,
+        )
+        self._gauges: list[Gauge] = []
+        self._latencies: dict[tuple[str, Fallback], Histogram] = {}
+        self._children: dict[str, Histogram] = {}
+        self._placements: set[str] = set()
+
+    def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """A gauge that is read when it is scraped."""
+        gauge = Gauge("attune_recommend_" + name, text, registry=self.registry)
+        gauge.set_function(read)
+        self._gauges.append(gauge)
+
+    def answered(
+        self, placement: str, fallback: Fallback, seconds: float, age_ms: int | None
+    ) -> None:
+        """One answer went out."""
+        child = self._latencies.get((placement, fallback))
+        if child is None:
+            child = self._latency_of(placement, fallback)
+        child.observe(seconds)
+        if fallback != "none":
+            self._fallbacks.labels(fallback).inc()
+        if age_ms is not None:
+            self._age.observe(age_ms / 1_000)
+
+    def _latency_of(self, placement: str, fallback: Fallback) -> Histogram:
+        if placement not in self._placements:
+            if len(self._placements) >= MOST_PLACEMENTS:
+                placement = OTHER
+            self._placements.add(placement)
+        child = self._latency.labels(placement, fallback)
+        if placement != OTHER:
+            self._latencies[placement, fallback] = child
+        return child
+
+    def gathered(self, sources: dict[str, int]) -> None:
+        """How many candidates each source gave."""
+        for source, size in sources.items():
+            child = self._children.get(source)
+            if child is None:
+                child = self._children[source] = self._sources.labels(source)
+            child.observe(size)
+
+    def refused(self, code: str) -> None:
+        """A request was refused."""
+        self._refused.labels(code).inc()
+
+    def store_failed(self, kind: str) -> None:
+        """A read gave nothing."""
+        self._store_errors.labels(kind).inc()
+
+    def skipped_source(self) -> None:
+        """A source of candidates was not asked, for want of time."""
+        self._late.inc()
+
+    def dropped_decisions(self, why: str, count: int = 1) -> None:
+        """Decision records are lost."""
+        self._decisions_dropped.labels(why).inc(count)
+
+    def model_in_force(self, name: str, version: str) -> None:
+        """Another model answers from now on."""
+        self._model.clear()
+        self._model.labels(name, version).set(1)

@@ -1,0 +1,1 @@
+"""What training leaves and recommend takes up: versioned snapshots, and later learned models."""

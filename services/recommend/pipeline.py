@@ -1,0 +1,260 @@
+"""One decision, from top to bottom: request and profile, candidates, policy, rank, explain, answer.
+
+Pure: what was read of the store, the time, and what was learned are arguments. The ladder of
+fallbacks (DESIGN, invariant 5), as the answer's `fallback` tells it:
+
+none        a profile was read and something personal was found for it; or the shopper paused
+            profiling and the request alone gave something to go on
+no_profile  the store failed, nobody is named, or the named have no profile yet: session and
+            context of the request
+trending    nothing personal was found, or time ran out before it was looked for
+catalogue   nobody was seen in the shop yet: items in the order of their ids
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from services.recommend.arrays import Numbers, Scores
+from services.recommend.availability import Availability, Stock
+from services.recommend.candidates.affinity import preferred
+from services.recommend.candidates.bought_together import Pairs, score_together
+from services.recommend.candidates.pool import Pool, Pooling
+from services.recommend.candidates.sessions import (
+    NeighbourSettings,
+    SessionIndex,
+    find_neighbours,
+    score_neighbours,
+)
+from services.recommend.candidates.trending import catalogue_order, trending
+from services.recommend.experiment import draw_items
+from services.recommend.explain import CATALOGUE, Explainer, Grounds, why_promoted, why_random
+from services.recommend.features import Candidates, Matrix, compute
+from services.recommend.policy import Policy, counted, personal_rules
+from services.recommend.popularity import Popularity
+from services.recommend.ranking import Ranker, best, spread
+from services.recommend.situation import Situation
+from shared.decisions import Arm, Fallback, Filtered, OfferedItem, Reason
+
+WIDTH: Final = {"session": 300, "together": 100}
+Found = list[tuple[str, Numbers, Scores]]
+
+
+@dataclass(slots=True)
+class Knowledge:
+    """All that offers are decided with beside the request; parts are replaced whole."""
+
+    stock: Stock
+    sessions: SessionIndex
+    pairs: Pairs
+    popularity: Popularity
+    ranker: Ranker
+    neighbours: NeighbourSettings = field(default_factory=NeighbourSettings)
+    pooling: Pooling = field(default_factory=Pooling)
+    policy: Policy = field(default_factory=Policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When and for which draw: business ms, real ms, the decision's id, and whether there is no
+    time left for another source of candidates."""
+
+    now: int
+    real_ms: int
+    decision_id: str
+    late: Callable[[], bool]
+
+
+@dataclass(slots=True)
+class Choice:
+    """The decision's outcome; features (a row each) and propensities are aligned with items."""
+
+    items: list[OfferedItem]
+    filtered: list[Filtered]
+    fallback: Fallback
+    features: Matrix | None
+    propensities: list[float]
+    sources: dict[str, int] = field(default_factory=dict)
+
+
+def decide(
+    situation: Situation,
+    knowledge: Knowledge,
+    country: str | None,
+    n: int,
+    arm: Arm,
+    moment: Moment,
+) -> Choice:
+    """Choose n items for this situation."""
+    available = knowledge.stock.available(country, moment.now, moment.real_ms)
+    rules = personal_rules(situation, knowledge.stock)
+    if arm == "random":
+        return decide_randomly(situation, knowledge, available, rules, n, moment)
+    found, grounds = find_candidates(situation, knowledge, moment.late)
+    seen = knowledge.stock.rows_of(situation.session)
+    pool = knowledge.pooling.collect(found, len(available.codes), seen)
+    allowed, withheld = knowledge.policy.judge(pool.rows, available, rules)
+    pool = pool.only(allowed)
+    stock, popularity = knowledge.stock, knowledge.popularity
+    features = compute(Candidates(pool, situation.affinities, stock.catalogue, popularity))
+    scores = knowledge.ranker.score(features)
+    ranked = best(scores, pool.rows, knowledge.stock.id_order, 3 * n)
+    places = spread(ranked, knowledge.stock.catalogue.columns.category[pool.rows], n)
+    items = explain_items(situation, knowledge, grounds, pool, features, scores, places, moment.now)
+    fallback = rung(situation, found, pool)
+    if len(items) < n:
+        fill_up(items, knowledge, available, rules, n, moment.now)
+    return Choice(
+        items=items,
+        filtered=counted(withheld),
+        fallback=fallback,
+        features=features[places],
+        propensities=[1.0] * len(items),
+        sources={name: len(rows) for name, rows, _ in found},
+    )
+
+
+def find_candidates(
+    situation: Situation, knowledge: Knowledge, late: Callable[[], bool]
+) -> tuple[Found, Grounds]:
+    """Ask each source, the most personal first; once it is late only what costs nothing."""
+    stock, numbers = knowledge.stock, knowledge.stock.numbers
+    found: Found = []
+    asked = numbers.known_among(situation.session)[-knowledge.neighbours.last_items :]
+    neighbours = None
+    causes: dict[int, int] = {}
+    if asked and not late():
+        neighbours = find_neighbours(knowledge.sessions, asked, knowledge.neighbours)
+    if neighbours is not None:
+        named, votes = score_neighbours(knowledge.sessions, neighbours, knowledge.neighbours.idf)
+        if len(named) > WIDTH["session"]:
+            kept = np.argpartition(-votes, WIDTH["session"])[: WIDTH["session"]]
+            named, votes = named[kept], votes[kept]
+        found.append(("session", *_in_catalogue(stock, named, votes)))
+    if situation.anchors and not late():
+        anchors = numbers.known_among(situation.anchors)
+        named, cosines, causes = score_together(knowledge.pairs, anchors, WIDTH["together"])
+        found.append(("together", *_in_catalogue(stock, named, cosines)))
+    if situation.affinities and not late():
+        liked = preferred(situation.affinities, knowledge.popularity, stock.catalogue)
+        found.extend(liked)
+    found.append(("trending", *trending(knowledge.popularity)))
+    return found, Grounds(neighbours, asked, causes)
+
+
+def _in_catalogue(stock: Stock, numbers: Numbers, scores: Scores) -> tuple[Numbers, Scores]:
+    rows = stock.rows(numbers)
+    known = rows >= 0
+    return rows[known], scores[known]
+
+
+def rung(situation: Situation, found: Found, pool: Pool) -> Fallback:
+    """How far down the ladder this answer stands."""
+    personal = any(len(rows) for name, rows, _ in found if name != "trending")
+    if personal and (situation.profiled or situation.consent_mode == "context_only"):
+        return "none"
+    if personal:
+        return "no_profile"
+    return "trending" if len(pool.rows) else "catalogue"
+
+
+def explain_items(
+    situation: Situation,
+    knowledge: Knowledge,
+    grounds: Grounds,
+    pool: Pool,
+    features: Matrix,
+    scores: Scores,
+    places: list[int],
+    now: int,
+) -> list[OfferedItem]:
+    """The chosen places as offers, with their reasons and promotions."""
+    stock = knowledge.stock
+    explainer = Explainer(
+        situation, grounds, knowledge.pairs, stock.numbers.ids, knowledge.popularity
+    )
+    rows = pool.rows[places].tolist()
+    numbers = stock.number_of[rows].tolist()
+    explained = explainer.explain(
+        knowledge.ranker, rows, numbers, features[places].tolist(), stock.catalogue
+    )
+    values = scores[places].tolist()
+    return [
+        offer_item(knowledge, row, rank, score, reasons, now)
+        for rank, (row, score, reasons) in enumerate(
+            zip(rows, values, explained, strict=True), start=1
+        )
+    ]
+
+
+def offer_item(
+    knowledge: Knowledge, row: int, rank: int, score: float, reasons: list[Reason], now: int
+) -> OfferedItem:
+    """One offer, with the best promotion that holds for it now."""
+    catalogue = knowledge.stock.catalogue
+    item = catalogue.ids[row]
+    promotions = catalogue.offers_for(item, now)
+    if promotions:
+        reasons = [*reasons, why_promoted(promotions[0])]
+    return OfferedItem(
+        id=item,
+        rank=rank,
+        score=round(score, 6),
+        explore=False,
+        reasons=reasons,
+        offer=promotions[0].offer if promotions else None,
+    )
+
+
+def fill_up(
+    items: list[OfferedItem],
+    knowledge: Knowledge,
+    available: Availability,
+    rules: dict[int, int],
+    n: int,
+    now: int,
+) -> None:
+    """Append what the catalogue has next until there are n items, or nothing is left."""
+    catalogue = knowledge.stock.catalogue
+    taken = frozenset(catalogue.rows([item.id for item in items]).tolist()) | rules.keys()
+    order = catalogue.order()
+    order = order[order < len(available.codes)]
+    for row in catalogue_order(order, available.codes, taken, n - len(items)):
+        reasons = [Reason(code=CATALOGUE)]
+        items.append(offer_item(knowledge, row, len(items) + 1, 0.0, reasons, now))
+
+
+def decide_randomly(
+    situation: Situation,
+    knowledge: Knowledge,
+    available: Availability,
+    rules: dict[int, int],
+    n: int,
+    moment: Moment,
+) -> Choice:
+    """The holdout: n items drawn uniformly among all that the same policy allows.
+
+    The propensity of each is its chance to stand at its rank: one over the allowed items.
+    """
+    eligible = available.eligible()
+    concerned = {row: code for row, code in rules.items() if not available.codes[row]}
+    rows = draw_items(eligible, frozenset(concerned), n, moment.decision_id)
+    withheld = dict(available.withheld())
+    for code in concerned.values():
+        withheld[code] = withheld.get(code, 0) + 1
+    chance = 1.0 / max(len(eligible) - len(concerned), 1)
+    items = [
+        offer_item(knowledge, row, rank, 0.0, [why_random(chance)], moment.now)
+        for rank, row in enumerate(rows, start=1)
+    ]
+    for item in items:
+        item.explore = True
+    return Choice(
+        items=items,
+        filtered=counted(withheld),
+        fallback="none" if situation.profiled else "no_profile",
+        features=None,
+        propensities=[chance] * len(items),
+    )

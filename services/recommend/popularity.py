@@ -1,0 +1,91 @@
+"""What sells and what is looked at, by catalogue row: trending, best of a group, click rates.
+
+Made of the item statistics each time they change; read by candidates, features and reasons.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.recommend.arrays import NO_NUMBERS, NO_SCORES, Numbers, Scores, best_first
+from services.recommend.catalogue.columns import NONE
+from services.recommend.catalogue.index import Catalogue
+from services.recommend.numbers import NO_ITEM
+from services.recommend.statistics import FIXED_BITS, KINDS, ItemStatistics
+
+MOST_TRENDING: Final = 300
+MOST_OF_A_GROUP: Final = 40
+PRIOR_VIEWS: Final = 20.0
+"""How many views at the shop's average rate an item is taken to have had before its own."""
+
+
+@dataclass(slots=True)
+class Popularity:
+    """By row: `trending` scaled so that the greatest is 1 (logarithmically), `conversion` the
+    purchases a view, smoothed, as a multiple of the shop's average, at most 5, scaled to 1;
+    `order`: trending rows, best first, equal ones by row."""
+
+    trending: Scores = field(default_factory=lambda: NO_SCORES)
+    conversion: Scores = field(default_factory=lambda: NO_SCORES)
+    order: Numbers = field(default_factory=lambda: NO_NUMBERS)
+    counts: NDArray[np.int64] = field(
+        default_factory=lambda: np.zeros((0, len(KINDS)), dtype=np.int64)
+    )
+    _best: dict[tuple[str, int], Numbers] = field(default_factory=dict)
+
+    def best_of(self, catalogue: Catalogue, name: str, value: str) -> Numbers:
+        """The most trending rows whose field has this value, best first, equal ones by row."""
+        code = code_of(catalogue, name, value)
+        if code == NONE:
+            return NO_NUMBERS
+        known = self._best.get((name, code))
+        if known is None:
+            column = column_of(catalogue, name)
+            members = np.flatnonzero(column[: len(self.trending)] == code)
+            known, _ = best_first(members, self.trending[members], MOST_OF_A_GROUP)
+            self._best[name, code] = known
+        return known
+
+    def evidence(self, rows: list[int]) -> list[dict[str, Any]]:
+        """What is counted of each item, for its reasons."""
+        if not rows or max(rows) >= len(self.counts):
+            return [{}] * len(rows)
+        return [
+            {"views": views, "carts": carts, "purchases": purchases}
+            for views, carts, purchases, *_ in self.counts[rows].tolist()
+        ]
+
+
+def rank_popularity(statistics: ItemStatistics, number_of: Numbers) -> Popularity:
+    """Popularity of the catalogue's rows; `number_of`: item number by row."""
+    inside = np.where(number_of < len(statistics.trend), number_of, NO_ITEM)
+    unit = float(1 << FIXED_BITS)
+    trending = np.log1p(statistics.trend[inside] / unit)
+    counts = statistics.counts[inside]
+    views, purchases = counts[:, 0].astype(np.float64), counts[:, 2].astype(np.float64)
+    average = float(purchases.sum() / max(views.sum(), 1.0))
+    rate = (purchases + PRIOR_VIEWS * average) / (views + PRIOR_VIEWS)
+    conversion = np.minimum(rate / max(average, 1e-9), 5.0) / 5.0
+    found = np.flatnonzero(trending)
+    order, _ = best_first(found, trending[found], MOST_TRENDING)
+    greatest = float(trending.max()) if len(trending) else 0.0
+    return Popularity(trending / max(greatest, 1e-9), conversion, order, counts)
+
+
+def code_of(catalogue: Catalogue, name: str, value: str) -> int:
+    """The code of an affinity field's value in the catalogue, NONE where no item has it."""
+    if name == "category":
+        return catalogue.categories.find(value)
+    if name == "brand":
+        return catalogue.brands.find(value)
+    return int(value) if value.isdigit() and len(value) < 3 else NONE
+
+
+def column_of(catalogue: Catalogue, name: str) -> NDArray[np.signedinteger[Any]]:
+    """The codes of an affinity field by row."""
+    columns = catalogue.columns
+    if name == "category":
+        return columns.category[: columns.size]
+    return columns.brand[: columns.size] if name == "brand" else columns.price_band[: columns.size]

@@ -1,0 +1,170 @@
+"""Answers one request: who asks for whom, one read of the store, the pure pipeline, the record.
+
+Between the HTTP side (api.py) and the pure `pipeline`.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from random import SystemRandom
+from typing import Any, Final, NamedTuple
+
+from services.recommend.decision_ids import DecisionIds
+from services.recommend.decision_log import DecisionLog
+from services.recommend.experiment import arm_of
+from services.recommend.features import FEATURES
+from services.recommend.metrics import RecommendMetrics
+from services.recommend.pipeline import Choice, Knowledge, Moment, decide
+from services.recommend.request import RecommendRequest
+from services.recommend.settings import RecommendSettings
+from services.recommend.situation import situate
+from services.recommend.store import ProfileReader, Seen
+from shared.auth import Principal
+from shared.clock import Clock, real_now_ms
+from shared.decisions import Decision, ProfileSeen, Recommendation
+from shared.errors import Unauthenticated
+from shared.events import anonymous_key, customer_key
+from shared.profile import View
+
+DEFAULT_N: Final = 10
+
+
+class Named(NamedTuple):
+    """Whom a request is for, as far as it was proved."""
+
+    customer: str | None
+    anonymous: str | None
+
+    @property
+    def identity(self) -> str | None:
+        """The key of the profile to read."""
+        if self.customer is not None:
+            return customer_key(self.customer)
+        return None if self.anonymous is None else anonymous_key(self.anonymous)
+
+
+@dataclass(slots=True)
+class Recommender:
+    """All that answering needs; one a process."""
+
+    settings: RecommendSettings
+    clock: Clock
+    knowledge: Knowledge
+    reader: ProfileReader
+    log: DecisionLog
+    metrics: RecommendMetrics
+    subject: Callable[[str], str]
+    """KeyRing.subject: the customer that an identity token proves."""
+    ids: DecisionIds = field(default_factory=lambda: DecisionIds(SystemRandom().getrandbits))
+
+    async def recommend(
+        self, request: RecommendRequest, principal: Principal, token: str | None
+    ) -> Recommendation:
+        """Answer a request, always: what fails on the way moves the answer down the ladder."""
+        # not the loop's own clock, which uvloop keeps in whole milliseconds
+        started = time.perf_counter()
+        deadline = started + self.settings.deadline_ms / 1_000
+
+        def late() -> bool:
+            if time.perf_counter() < deadline:
+                return False
+            self.metrics.skipped_source()
+            return True
+
+        named = self._named(request, principal, token)
+        seen, visitor = await self._read(named)
+        now, real_ms = self.clock.now_ms(), real_now_ms()
+        view = seen.view if seen is not None else None
+        situation = situate(request, view, visitor)
+        moment = Moment(now, real_ms, self.ids.next(real_ms), late)
+        arm = arm_of(
+            named.identity or moment.decision_id, self.settings.salt, self.settings.random_share
+        )
+        n = request.n or self._default_n(request.placement)
+        choice = decide(situation, self.knowledge, request.context.country, n, arm, moment)
+        age = None if seen is None or seen.at is None else max(0, real_ms - seen.at)
+        answer = Recommendation(
+            decision_id=moment.decision_id,
+            arm=arm,
+            model=self.knowledge.ranker.name,
+            profile_age_ms=age,
+            fallback=choice.fallback,
+            consent_mode=situation.consent_mode,
+            items=choice.items,
+            filtered=choice.filtered,
+            profile=_profile(view) if request.explain else None,
+        )
+        self.log.put(partial(_record, request, named, now, answer, choice))
+        self.metrics.answered(
+            request.placement, choice.fallback, time.perf_counter() - started, age
+        )
+        self.metrics.gathered(choice.sources)
+        return answer
+
+    def _named(self, request: RecommendRequest, principal: Principal, token: str | None) -> Named:
+        """A browser key proves nothing about a customer: only a valid token does, and a claim
+        without one is left aside, so no profile is read for it."""
+        customer = request.customer
+        if principal.kind == "browser":
+            token = token or request.context.identity_token
+            proved: str | None = None
+            if token is not None:
+                try:
+                    proved = self.subject(token)
+                except Unauthenticated:
+                    self.metrics.refused("identity_token")
+            customer = proved if customer is None or customer == proved else None
+        return Named(customer, request.anonymous)
+
+    async def _read(self, named: Named) -> tuple[Seen | None, View | None]:
+        """The profile, and beside a customer's the anonymous view: one round trip for both."""
+        if named.identity is None:
+            return None, None
+        profile = self.reader.read(named.identity)
+        beside = None
+        if named.customer is not None and named.anonymous is not None:
+            beside = self.reader.read(anonymous_key(named.anonymous))
+        answer = await profile
+        visitor = None if beside is None else await beside
+        return (
+            answer if isinstance(answer, Seen) else None,
+            visitor.view if isinstance(visitor, Seen) else None,
+        )
+
+    def _default_n(self, placement: str) -> int:
+        known = self.knowledge.stock.catalogue.placement(placement)
+        return DEFAULT_N if known is None else known.n
+
+
+def _profile(view: View | None) -> ProfileSeen | None:
+    return None if view is None else ProfileSeen(events=view.events, clock=view.clock)
+
+
+def _record(
+    request: RecommendRequest, named: Named, now: int, answer: Recommendation, choice: Choice
+) -> tuple[bytes, Decision]:
+    """The record's key and content. The identity token is no part of it."""
+    context = request.context
+    asked: dict[str, Any] = {"n": request.n}
+    for name in ("country", "currency", "item", "cart"):
+        value = getattr(context, name)
+        if value:
+            asked[name] = value
+    if request.session:
+        asked["session"] = request.session
+    rows = [] if choice.features is None else choice.features.tolist()
+    features = [dict(zip(FEATURES, row, strict=True)) for row in rows]
+    features.extend({} for _ in range(len(answer.items) - len(features)))
+    decision = Decision(
+        decision_id=answer.decision_id,
+        decided_at=now,
+        placement=request.placement,
+        answer=answer,
+        customer=named.customer,
+        anonymous=named.anonymous,
+        context=asked,
+        features=features,
+        propensities=choice.propensities,
+    )
+    return (named.identity or answer.decision_id).encode(), decision

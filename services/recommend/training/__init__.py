@@ -1,0 +1,1 @@
+"""`attune train`: out of the log, a snapshot that recommend takes up."""

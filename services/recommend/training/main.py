@@ -1,0 +1,117 @@
+"""`attune train`: reads `events` through, builds the snapshot, measures it, puts it in force."""
+
+import asyncio
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from tqdm import tqdm
+
+from services.commands.output import Report, json_option
+from services.recommend.candidates.sessions import NeighbourSettings
+from services.recommend.learning import Learned
+from services.recommend.models.folder import ModelFolder
+from services.recommend.models.snapshot import Metadata, take
+from services.recommend.training.build import GRID, build_index, choose_settings
+from services.recommend.training.log import Lessons
+from shared import bus
+from shared.clock import real_now_ms
+from shared.settings import Settings
+from shared.topics import EVENTS
+
+NAME: Final = "sessions"
+CAPACITY: Final = 200_000
+HELD_OUT: Final = 0.1
+MOST_HELD_OUT: Final = 1_000
+FEWEST_SESSIONS: Final = 50
+"""Below that nothing is held out: default settings, no metrics."""
+K: Final = 20
+
+
+@click.command()
+@click.option("--promote/--no-promote", default=True, help="Put the new version in force.")
+@click.option(
+    "--settings-from-data/--default-settings",
+    default=True,
+    help="Choose the session settings on the latest sessions.",
+)
+@json_option
+def command(promote: bool, settings_from_data: bool, as_json: bool) -> None:
+    """Train the models that offers are ranked with.
+
+    Reads the log's facts from the beginning, builds session neighbours and basket pairs, measures
+    them on the latest sessions and writes a version to the model store (ATTUNE_MODELS). A running
+    recommend takes it up within seconds, without a failed request.
+    """
+    settings = Settings.from_environment()
+    shown = {"bootstrap": settings.bootstrap, "models": settings.models, "promote": promote}
+    with Report("train", as_json=as_json, settings=shown) as report:
+        lessons = asyncio.run(_read(settings))
+        metadata = train(lessons, real_now_ms(), choose=settings_from_data)
+        folder = ModelFolder(Path(settings.models))
+        learned = whole(lessons)
+        folder.save(take(learned), metadata)
+        if promote:
+            folder.promote(metadata.version)
+        report.add(
+            version=metadata.version,
+            promoted=promote,
+            data=metadata.data,
+            neighbours=metadata.neighbours,
+            metrics=metadata.metrics,
+        )
+
+
+async def _read(settings: Settings) -> Lessons:
+    lessons = Lessons()
+    with tqdm(desc="reading events", unit=" facts", unit_scale=True) as progress:
+        async for records in bus.scan(settings, EVENTS.named(settings.namespace)):
+            lessons.read(records)
+            progress.update(len(records))
+    return lessons
+
+
+def whole(lessons: Lessons) -> Learned:
+    """What is learned of all sessions and orders."""
+    sessions = [session.items for session in lessons.ended()]
+    return Learned(lessons.numbers, build_index(sessions, CAPACITY), lessons.pairs)
+
+
+def train(lessons: Lessons, real_ms: int, *, choose: bool) -> Metadata:
+    """Choose and measure settings on the latest sessions, which the index for that leaves out.
+
+    The version's name is the time of training (`real_ms`), so names ascend.
+    """
+    trained_at = datetime.fromtimestamp(real_ms / 1_000, UTC)
+    sessions = lessons.ended()
+    chosen, metrics = NeighbourSettings(), {}
+    if choose and len(sessions) >= FEWEST_SESSIONS:
+        chosen, metrics = _measure([session.items for session in sessions])
+    return Metadata(
+        name=NAME,
+        version=trained_at.strftime("%Y%m%dT%H%M%S") + f"{real_ms % 1_000:03d}",
+        trained_at=trained_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        data={
+            "facts": lessons.facts,
+            "sessions": len(sessions),
+            "orders": lessons.orders,
+            "items": len(lessons.numbers) - 1,
+            "from": lessons.first,
+            "to": lessons.last,
+        },
+        positions={str(key): value for key, value in sorted(lessons.positions.items())},
+        neighbours=asdict(chosen),
+        metrics=metrics,
+    )
+
+
+def _measure(sessions: list[list[int]]) -> tuple[NeighbourSettings, dict[str, Any]]:
+    held_out = max(1, min(int(len(sessions) * HELD_OUT), MOST_HELD_OUT))
+    index = build_index(sessions[:-held_out], CAPACITY)
+    with tqdm(desc="choosing settings", total=len(GRID)) as progress:
+        chosen, mrr = choose_settings(
+            index, sessions[-held_out:], k=K, keep_current=False, progress=progress.update
+        )
+    return chosen, {"mrr": round(mrr, 5), "k": K, "held_out_sessions": held_out}
