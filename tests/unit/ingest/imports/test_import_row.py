@@ -68,7 +68,22 @@ def test_codes_that_differ_by_case_alone_are_one_product() -> None:
 
 @pytest.mark.parametrize(
     "code",
-    "POST,D,C2,DOT,M,m,S,B,PADS,CRUK,AMAZONFEE,gift_0001_20,BANK CHARGES,TEST001".split(","),
+    [
+        "POST",
+        "D",
+        "C2",
+        "DOT",
+        "M",
+        "m",
+        "S",
+        "B",
+        "PADS",
+        "CRUK",
+        "AMAZONFEE",
+        "gift_0001_20",
+        "BANK CHARGES",
+        "TEST001",
+    ],
 )
 def test_codes_of_no_product(code: str) -> None:
     assert read(StockCode=code) == Excluded("not_a_product")
