@@ -1,5 +1,6 @@
 """Names of the Kafka headers that Attune writes, and how it reads them."""
 
+import re
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
@@ -29,14 +30,16 @@ MESSAGE: Final = "message"
 ATTEMPT: Final = "attempt"
 FIRST_SEEN: Final = "first_seen"
 
+_INTEGER: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+
 
 def find(headers: Iterable[tuple[str, bytes]], name: str) -> str | None:
-    """The first header of that name as text, or None; undecodable bytes count as absent."""
+    """The first header of that name as text, or None; undecodable and null ones count as absent."""
     for key, value in headers:
         if key == name:
             try:
                 return value.decode()
-            except UnicodeDecodeError:
+            except (UnicodeDecodeError, AttributeError):  # Kafka's headers may be null
                 return None
     return None
 
@@ -44,6 +47,4 @@ def find(headers: Iterable[tuple[str, bytes]], name: str) -> str | None:
 def find_int(headers: Iterable[tuple[str, bytes]], name: str) -> int | None:
     """The header as an integer, or None where it is absent or no integer."""
     text = find(headers, name)
-    if text is None or not text.lstrip("-").isdigit():
-        return None
-    return int(text)
+    return int(text) if text is not None and _INTEGER.fullmatch(text) else None

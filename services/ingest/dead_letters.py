@@ -18,6 +18,7 @@ from shared.headers import (
     REASON,
     RECEIVED_AT,
     SENT_AT,
+    SOURCE,
     SRC,
     STAGE,
     SUBJECT,
@@ -37,7 +38,7 @@ MAX_KEPT_BYTES: Final = 983_040
 _OURS: Final = frozenset(
     {SRC, STAGE, REASON, MESSAGE, ATTEMPT, FIRST_SEEN, RECEIVED_AT, TRUNCATED, NULL_VALUE}
 )
-_NEEDED: Final = frozenset({AUTH, SUBJECT, FORMAT, SENT_AT, AT})
+_NEEDED: Final = frozenset({AUTH, SUBJECT, FORMAT, SENT_AT, SOURCE, AT})
 
 
 @dataclass(frozen=True, slots=True)

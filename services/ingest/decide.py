@@ -58,7 +58,8 @@ class Decider:
 
         now: real epoch ms.
         """
-        headers = tuple(record.headers)
+        # Kafka allows headers without a value, which say nothing here.
+        headers = tuple(header for header in record.headers if header[1] is not None)
         received_at = self._received_at(record, headers, now)
         try:
             return self._fact(record, headers, received_at, now)
@@ -85,7 +86,7 @@ class Decider:
         return Outcome(
             keys=tuple(key.encode() for key in keys_of(fact)),
             value=value,
-            headers=((SRC, source_of(record).encode()), (AT, b"%d" % accepted_at)),
+            headers=((SRC, source_of(record, headers).encode()), (AT, b"%d" % accepted_at)),
             format=fact.source if fact.source in _FORMATS else Format.NATIVE,
             kind=fact_type(fact),
             accepted_at=accepted_at,
@@ -100,10 +101,10 @@ class Decider:
         return max(0, self.clock.at_real(real))
 
 
-def source_of(record: "Record") -> str:
+def source_of(record: "Record", headers: Headers) -> str:
     """`topic/partition/offset` of the raw event: its own, unless it is a replayed dead letter."""
-    if find(record.headers, ATTEMPT) is not None:
-        stated = find(record.headers, SRC)
+    if find(headers, ATTEMPT) is not None:
+        stated = find(headers, SRC)
         if stated is not None and _POSITION.fullmatch(stated):
             return stated
     return f"{record.topic}/{record.partition}/{record.offset}"
@@ -116,7 +117,7 @@ def _dead_letter(
         key=record.key,
         value=record.value,
         headers=headers,
-        src=source_of(record),
+        src=source_of(record, headers),
         stage="ingest",
         refused=refused,
         received_at=received_at,

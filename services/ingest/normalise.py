@@ -40,7 +40,6 @@ def normalise(
     *,
     received_at: int,
     max_bytes: int = MAX_BYTES[CLICKSTREAM.name],
-    stated_format: str | None = None,
     currency: str | None = None,
 ) -> AnyFact:
     """The fact that a raw event states. The same bytes, headers and arguments: the same fact.
@@ -49,7 +48,7 @@ def normalise(
     that name none. Raises EventRefused and nothing else, whatever the bytes.
     """
     event = read_object(value, max_bytes)
-    draft = read_draft(event, headers, detect(event, headers, stated_format), currency)
+    draft = read_draft(event, headers, detect(event, headers), currency)
     if draft.kind not in INPUT_TYPES:
         raise _unknown(draft.kind)
     event_id = read_id(draft.event_id, "event_id")
@@ -102,9 +101,7 @@ class Outline(NamedTuple):
     kind: str | None
 
 
-def outline(
-    value: bytes | None, headers: Headers = (), *, stated_format: str | None = None
-) -> Outline:
+def outline(value: bytes | None, headers: Headers = ()) -> Outline:
     """Id and type of an event, as far as they can be read: for answers about refused ones.
 
     Never raises; the type is None where the event is too broken to tell.
@@ -116,7 +113,7 @@ def outline(
     stated = event.get("event_id") or event.get("messageId") or event.get("id")
     event_id = stated if isinstance(stated, str) and len(stated) <= 128 else None
     try:
-        kind = read_draft(event, headers, detect(event, headers, stated_format), None).kind
+        kind = read_draft(event, headers, detect(event, headers), None).kind
     except EventRefused:
         kind = None
     return Outline(event_id, kind if kind in INPUT_TYPES else None)

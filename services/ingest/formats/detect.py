@@ -20,9 +20,9 @@ class Format(StrEnum):
 _BY_NAME: Final = {str(form): form for form in Format}
 
 
-def detect(event: dict[str, Any], headers: Headers, stated: str | None = None) -> Format:
-    """The event's format. Raises EventRefused(unknown_format) where a stated one is unknown."""
-    stated = stated or find(headers, FORMAT)
+def detect(event: dict[str, Any], headers: Headers) -> Format:
+    """The event's format. Raises EventRefused(unknown_format) where the stated one is unknown."""
+    stated = find(headers, FORMAT)
     if stated is not None:
         form = _BY_NAME.get(stated)
         if form is None:

@@ -94,12 +94,13 @@ async def at_least(settings: Settings, topic: Topic, number: int) -> list[Record
     return await eventually(enough, within_s=60, what=f"{number} records in {topic.name}")
 
 
-async def send(settings: Settings, topic: Topic, *values: bytes | None) -> list[str]:
-    """Sends raw records; their positions, as `src` names them."""
+async def send(settings: Settings, topic: Topic, *values: bytes | None, keys: int = 1) -> list[str]:
+    """Sends raw records under that many keys; their positions, as `src` names them."""
     async with Producer.open(settings) as producer:
         name = topic.named(settings.namespace)
         waiting: list[Awaitable[Any]] = [
-            await producer.send(name, value, key=b"raw key") for value in values
+            await producer.send(name, value, key=b"key %d" % (number % keys))
+            for number, value in enumerate(values)
         ]
         positions = [await entry for entry in waiting]
     return [f"{place.topic}/{place.partition}/{place.offset}" for place in positions]
@@ -120,7 +121,7 @@ async def test_bad_events_are_kept_and_good_ones_go_on(settings: Settings) -> No
 
     kept = {find(letter.headers, "src"): letter for letter in letters}
     assert [kept[src].value for src in sources[:-1:2]] == bad
-    assert {letter.key for letter in letters} == {b"raw key"}
+    assert {letter.key for letter in letters} == {b"key 0"}
     assert [find(kept[src].headers, "reason") for src in sources[:-1:2]] == [
         "malformed_json", "bad_utf8", "too_deep", "not_an_object", "null_value", "too_large",
         "negative_price",
@@ -193,6 +194,31 @@ async def test_a_stopped_ingest_repeats_nothing(settings: Settings) -> None:
     async with ingest(settings):
         facts = await at_least(settings, EVENTS, 2)
     assert sorted(decode(fact.value or b"").event_id for fact in facts) == ["one", "two"]
+
+
+@pytest.mark.kafka
+async def test_members_that_come_and_go_lose_nothing(kafka_settings: Settings) -> None:
+    settings = kafka_settings
+    sources: list[str] = []
+
+    async def more(start: int) -> None:
+        numbers = range(start, start + 300)
+        values = [view(f"e{number}", customer=f"c{number}") for number in numbers]
+        sources.extend(await send(settings, CLICKSTREAM, *values, keys=20))
+        sources.extend(await send(settings, PURCHASES, b"{"))
+
+    await more(0)
+    async with ingest(settings):
+        await more(300)
+        async with ingest(settings):
+            await more(600)
+            await at_least(settings, EVENTS, 900)
+        await more(900)
+        await at_least(settings, EVENTS, 1200)
+    facts = await read(settings, EVENTS)
+    letters = await at_least(settings, DEAD_LETTERS, 4)
+    assert {find(record.headers, "src") for record in facts + letters} == set(sources)
+    assert len({decode(fact.value or b"").event_id for fact in facts}) == 1200
 
 
 async def test_facts_are_enriched_from_the_catalogue(settings: Settings) -> None:

@@ -1,5 +1,7 @@
 """One raw record's outcome: times, sources and what is too large to send."""
 
+from typing import Any
+
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,6 +73,14 @@ def test_the_age_counts_from_acceptance() -> None:
     outcome = decider().decide(raw(headers=(("at", b"1699999999000"),)), now=NOW)
     assert outcome.accepted_at == NOW - 1000
     assert decider().decide(raw(), now=NOW).accepted_at == NOW
+
+
+def test_headers_that_hold_no_number_or_nothing() -> None:
+    for odd in ("²", "--5", "9" * 5000, "1_0", "٣"):
+        assert received_at(raw(headers=(("received_at", odd.encode()),), timestamp=7)) == 7
+    null: Any = (("format", None), ("auth", None), ("received_at", None), ("trace", None))
+    assert decider().decide(raw(b"{", null), now=NOW).reason == "malformed_json"
+    assert received_at(raw(headers=null, timestamp=7)) == 7
 
 
 NAMES = ["format", "received_at", "at", "src", "attempt", "auth", "subject", "first_seen", "x"]
