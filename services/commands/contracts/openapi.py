@@ -4,6 +4,7 @@ Each application describes its own routes; this lays the descriptions together. 
 its service's server; what both have (health, metrics) stands once, for either.
 """
 
+import inspect
 import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -57,7 +58,7 @@ def merged(applications: Mapping[str, tuple[str, FastAPI]]) -> dict[str, Any]:
     for service, (url, app) in applications.items():
         server = {"url": url, "description": f"attune {service}"}
         servers.append(server)
-        described = json.loads(json.dumps(app.openapi()))
+        described = json.loads(json.dumps(app.openapi()), object_hook=_cleaned)
         both = set(routes_of(app)) & paths.keys()
         require_described(service, app, {*described["paths"], *both})
         for path in both:
@@ -81,6 +82,13 @@ def merged(applications: Mapping[str, tuple[str, FastAPI]]) -> dict[str, Any]:
         "paths": dict(sorted(paths.items())),
         "components": {kind: dict(sorted(found.items())) for kind, found in components.items()},
     }
+
+
+def _cleaned(part: dict[str, Any]) -> dict[str, Any]:
+    """Descriptions without the source's indentation, which only newer Pythons take away."""
+    if isinstance(part.get("description"), str):
+        part["description"] = inspect.cleandoc(part["description"])
+    return part
 
 
 def require_described(service: str, app: FastAPI, paths: Collection[str]) -> None:
