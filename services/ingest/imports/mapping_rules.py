@@ -50,10 +50,15 @@ def has_lines(kind: str) -> bool:
 
 def required_fields(kind: str) -> frozenset[str]:
     """Fields that a row of this fact must fill; `total` is summed, `event_id` is made."""
-    needed = {field.encode_name for field in structs.fields(FACT_TYPES[kind]) if field.required}
+    needed = mandatory(kind)
     if has_lines(kind):
         needed |= {"item", "price"} if "total" in needed else {"item"}
     return frozenset(needed - MADE)
+
+
+def mandatory(kind: str) -> set[str]:
+    """Fields without which the fact is none."""
+    return {field.encode_name for field in structs.fields(FACT_TYPES[kind]) if field.required}
 
 
 def check(mapping: Mapping, where: str) -> None:
@@ -67,6 +72,7 @@ def check(mapping: Mapping, where: str) -> None:
         return
     _check_facts(mapping, where)
     _check_columns(mapping, where)
+    _check_money(mapping, where)
     _check_conditions(mapping, where)
     _check_grouping(mapping, where)
 
@@ -121,8 +127,21 @@ def _check_columns(mapping: Mapping, where: str) -> None:
         wanted = _TYPES.get(name)
         if wanted is not None and column.type != wanted:
             raise _wrong(where, field, f"its type is {wanted}, not {column.type}")
-        if column.type == "money" and mapping.currency is None:
-            raise _wrong(where, field, "money needs the mapping's currency")
+
+
+def _check_money(mapping: Mapping, where: str) -> None:
+    """Decimals become minor units of one currency; amounts in several are minor units already."""
+    for name, column in mapping.columns.items():
+        if column.type == "money" and column.unit == "major":
+            if mapping.currency is None:
+                raise _wrong(where, f"columns.{name}", "money needs the mapping's currency")
+            if "currency" in mapping.columns:
+                message = "beside a column for currency, money is in minor units (unit: minor)"
+                raise _wrong(where, f"columns.{name}", message)
+    if mapping.currency is None and "currency" not in mapping.columns:
+        kinds = [rule.type for rule in mapping.facts if "total" in mandatory(rule.type)]
+        if kinds:
+            raise _wrong(where, "currency", f"missing, and {', '.join(kinds)} is an amount")
 
 
 def used_in_tests(mapping: Mapping) -> frozenset[str]:

@@ -35,8 +35,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 Stream: TypeAlias = BinaryIO | gzip.GzipFile
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """number: from 1, header and blank lines not counted; position: of its end, in bytes.
 
     problem: why it has no cells. raw: the line itself, for JSON lines.

@@ -7,12 +7,14 @@ the row alone.
 import re
 from collections.abc import Callable, Iterable
 from collections.abc import Mapping as Names
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
+
+from msgspec import Struct
 
 from services.ingest.imports.mapping import FactRule, Mapping, Test
 from services.ingest.imports.mapping_rules import required_fields
-from services.ingest.imports.values import Reader, Value, as_text, reader
+from services.ingest.imports.values import REMEMBERED, Reader, Value, as_text, reader
 from shared.errors import EventRefused, InvalidInput
 
 Fields: TypeAlias = dict[str, Value]
@@ -20,17 +22,16 @@ Condition: TypeAlias = Callable[[Fields], bool]
 
 NO_FACT: Final = "no_fact"
 NO_IDENTITY: Final = "missing_identity"
+_NUMBERS: Final = (int, float)
 
 
-@dataclass(frozen=True, slots=True)
-class Excluded:
+class Excluded(Struct, frozen=True):
     """A row that no fact is made of. reason: counted, such as `not_a_product` or `bad_price`."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """A row as fields of a fact of this kind."""
 
     kind: str
@@ -64,8 +65,9 @@ class RowReader:
         """What the row with these cells is; absent cells count as empty."""
         fields = dict(self._constants)
         for name, column, read in self._cells:
-            text = as_text(cells.get(column))
-            if text == "":
+            cell = cells.get(column)
+            text = cell.strip() if type(cell) is str else as_text(cell)
+            if not text:
                 continue
             try:
                 fields[name] = read(text)
@@ -111,32 +113,45 @@ def condition(tests: dict[str, Test]) -> Condition:
     if len(checks) == 1:
         only, check = checks[0]
         return lambda fields: check(fields.get(only))
+    if len(checks) == 2:
+        (first, check), (second, further) = checks
+        return lambda fields: check(fields.get(first)) and further(fields.get(second))
     return lambda fields: all(check(fields.get(name)) for name, check in checks)
 
 
 def _check(test: Test) -> Callable[[Value | None], bool]:
     parts: list[Callable[[Value | None], bool]] = []
     if test.matches is not None:
-        positive = re.compile(test.matches)
-        parts.append(lambda value: value is not None and bool(positive.fullmatch(str(value))))
+        parts.append(_matching(test.matches))
     if test.not_matches is not None:
-        negative = re.compile(test.not_matches)
-        parts.append(lambda value: value is None or not negative.fullmatch(str(value)))
+        differs = _matching(test.not_matches)
+        parts.append(lambda value: not differs(value))
     if test.one_of is not None:
         among = frozenset(test.one_of)
         parts.append(lambda value: value in among)
     if test.at_most is not None:
         highest = test.at_most
-        parts.append(lambda value: isinstance(value, int | float) and value <= highest)
+        parts.append(lambda value: isinstance(value, _NUMBERS) and value <= highest)
     if test.at_least is not None:
         lowest = test.at_least
-        parts.append(lambda value: isinstance(value, int | float) and value >= lowest)
+        parts.append(lambda value: isinstance(value, _NUMBERS) and value >= lowest)
     if test.empty is not None:
         wanted = test.empty
         parts.append(lambda value: (value is None) is wanted)
     if len(parts) == 1:
         return parts[0]
     return lambda value: all(part(value) for part in parts)
+
+
+def _matching(pattern: str) -> Callable[[Value | None], bool]:
+    """Whether the whole text matches; ids repeat from row to row, so it remembers."""
+    compiled = re.compile(pattern)
+
+    @lru_cache(maxsize=REMEMBERED)
+    def matches(value: Value | None) -> bool:
+        return value is not None and compiled.fullmatch(str(value)) is not None
+
+    return matches
 
 
 def check_columns(mapping: Mapping, present: Iterable[str], where: str) -> None:

@@ -19,7 +19,7 @@ Value: TypeAlias = str | int | float
 Reader: TypeAlias = Callable[[str], Value]
 """Raises ValueError (EventRefused counts, too, see `row`) where the cell cannot be read."""
 
-_REMEMBERED: Final = 65_536
+REMEMBERED: Final = 65_536
 _WHOLE: Final = re.compile(r"([+-]?\d+)(?:\.0*)?")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -31,7 +31,7 @@ def reader(name: str, column: Column, mapping: Mapping) -> Reader:
     read = _reader(name, column, mapping)
     if column.type == "text":
         return read
-    return lru_cache(maxsize=_REMEMBERED)(read)
+    return lru_cache(maxsize=REMEMBERED)(read)
 
 
 def _reader(name: str, column: Column, mapping: Mapping) -> Reader:

@@ -22,6 +22,8 @@ PLAIN: dict[str, Any] = {
     "facts": [{"type": "purchased"}],
 }
 
+IN_MINOR_UNITS = {"column": "p", "type": "money", "unit": "minor"}
+
 
 def changed(**changes: Any) -> bytes:
     return yaml.safe_dump({**PLAIN, **changes}).encode()
@@ -57,6 +59,20 @@ def test_digest_is_of_what_it_says_not_of_its_layout() -> None:
         (changed(encoding="utf-16"), "encoding: only encodings that write a line feed as one"),
         (changed(currency="XXX"), "currency: XXX is no code of ISO 4217"),
         (changed(currency=None), "needs the mapping's currency"),
+        (
+            with_column("currency", {"column": "c"}),
+            "columns.price: beside a column for currency, money is in minor units",
+        ),
+        (
+            changed(
+                currency=None,
+                columns={
+                    **PLAIN["columns"],
+                    "price": {"column": "p", "type": "money", "unit": "minor"},
+                },
+            ),
+            "currency: missing, and purchased is an amount",
+        ),
         (changed(group_by="basket"), "group_by: basket is not among the columns"),
         (changed(without_customer="x-{basket}"), "without_customer: {basket} is not among"),
         (changed(exclude=[{"reason": "No!", "when": {}}]), "mapping m: exclude.0"),
