@@ -1,11 +1,12 @@
 """A few customers of a private system, with their profiles, their offers and the reasons."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 import msgspec
 
+from services.local.reasons import in_words
 from services.local.system import System
 from services.profile.store import ProfileStore
 from shared.errors import Unavailable
@@ -14,15 +15,17 @@ from shared.keys import Keys
 from shared.profile import KIND_NAMES, View, decode_view
 from shared.store import open_redis
 
-ASKED_S = 10.0
+ASKED_S: Final = 10.0
+EXAMPLES: Final = 3
 
 
 async def read_examples(
     system: System, customers: Sequence[Mapping[str, Any]], titles: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """Each of `customers` (as the shop describes them) with what Attune knows and would offer.
+    """Some of `customers` (as the shop describes them) with what Attune knows and would offer.
 
-    Raises Unavailable where the store or recommend do not answer.
+    Two with personalised and one with random offers, where there are as many. Raises Unavailable
+    where the store or recommend do not answer.
     """
     keys = [customer_key(entry["customer"]) for entry in customers]
     async with open_redis(system.settings) as redis:
@@ -36,7 +39,7 @@ async def read_examples(
             answer = await _ask(session, system, entry)
             view = decode_view(views[key]) if views[key] else View()
             found.append({**entry, "profile": _profile(view), **_offers(answer, titles)})
-    return found
+    return _chosen(found)
 
 
 async def _ask(
@@ -57,6 +60,12 @@ async def _ask(
             raise Unavailable(f"recommend answers {answer.status}: {content[:200]!r}")
     decoded: dict[str, Any] = msgspec.json.decode(content)
     return decoded
+
+
+def _chosen(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    personalised = [example for example in found if example["arm"] == "personalised"]
+    others = [example for example in found if example["arm"] != "personalised"]
+    return [*personalised[: EXAMPLES - 1], *others, *personalised[EXAMPLES - 1 :]][:EXAMPLES]
 
 
 def _profile(view: View) -> dict[str, Any]:
@@ -81,6 +90,7 @@ def _offers(answer: Mapping[str, Any], titles: Mapping[str, str]) -> dict[str, A
             "title": titles.get(item["id"], item["id"]),
             "score": item["score"],
             "reasons": item["reasons"],
+            "because": [in_words(reason, titles) for reason in item["reasons"]],
         }
         for item in answer["items"]
     ]

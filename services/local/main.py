@@ -194,9 +194,7 @@ def _conclude(
             name: getattr(verified, name)
             for name in ("events", "customers", "equal", "different", "lost", "applied_twice")
         },
-        simulator={
-            name: value for name, value in shop.items() if name not in (*names, "customers")
-        },
+        simulator={name: shop[name] for name in sorted(shop.keys() - {*names, "customers"})},
     )
     _check(plan, report, verified)
     report.text = render(report.results)

@@ -4,10 +4,9 @@ Pure: takes the object that --json prints, gives text.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 Results = Mapping[str, Any]
-WIDTH: Final = 78
 
 
 def render(results: Results) -> str:
@@ -19,7 +18,7 @@ def render(results: Results) -> str:
         _speed(results),
         _heading("Did personalised offers help?"),
         _conversion(results),
-        _heading("Three customers, and why they see what they see"),
+        _heading("Customers, and why they see what they see"),
         *(_example(example) for example in results["examples"]),
         _heading("Addresses"),
         table([(name, address) for name, address in results["endpoints"].items()]),
@@ -109,25 +108,19 @@ def _example(example: Results) -> str:
     likes, profile = " and ".join(example["likes"]), example["profile"]
     lines = [
         f"  {example['customer']} ({example['country']}) truly likes {likes}; "
-        f"came {example['visits']} times, bought {profile['orders']} times",
-        f"    seems to like  {_liked(profile['affinities'])}",
+        f"visits {example['visits']}, orders {profile['orders']}",
+        f"    Attune found   {_liked(profile['affinities'])}",
     ]
     if profile["cart"]:
         lines.append(f"    in the cart    {', '.join(profile['cart'][:4])}")
-    lines.append(f"    arm {example['arm']}, fallback {example['fallback']}:")
+    fallback = "" if example["fallback"] == "none" else f" (fallback: {example['fallback']})"
+    lines.append(f"    {example['arm']} offers{fallback}")
     for offer in example["offers"]:
-        reasons = ", ".join(reason["code"] for reason in offer["reasons"]) or "no reason"
-        lines.append(f"    {offer['rank']}. {offer['title'][:34]:<34}  {reasons}"[:WIDTH])
-        lines += [f"       {_evidence(reason)}"[:WIDTH] for reason in offer["reasons"][:1]]
+        lines.append(f"    {offer['rank']}. {offer['title']}")
+        lines += [f"         {why}" for why in offer["because"]]
     return "\n".join(lines) + "\n"
 
 
 def _liked(affinities: Results) -> str:
-    best = [
-        f"{value}" for name in ("category", "brand") for value, _ in affinities.get(name, [])[:2]
-    ]
+    best = [value for name in ("category", "brand") for value, _ in affinities.get(name, [])[:2]]
     return ", ".join(best) or "nothing yet"
-
-
-def _evidence(reason: Results) -> str:
-    return "because " + ", ".join(f"{key}: {value}" for key, value in reason["evidence"].items())

@@ -29,7 +29,7 @@ from services.simulator.shop import Shop
 from services.simulator.world import WORLDS, build
 
 PROBES_PER_S: Final = 8.0
-EXAMPLES: Final = 3
+EXAMPLES: Final = 8
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -14,7 +14,7 @@ from services.simulator.world import CATEGORIES, COUNTRIES, SEASONS, World, bran
 
 CHURN_PER_DAY: Final = 0.02
 """Chance a day that a shopper leaves for good."""
-VISITS_PER_DAY: Final = 1.3
+VISITS_PER_DAY: Final = 1.7
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def chance_to_click(liking: float) -> float:
 
 def chance_to_cart(liking: float) -> float:
     """Chance that a shopper puts an item seen on its own page into the cart."""
-    return 0.4 * liking**2
+    return 0.6 * liking**4
 
 
 def choose_category(traits: Traits, random: Random) -> str:

@@ -1,0 +1,35 @@
+"""An offer's reason in words, from its code and evidence. Pure."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+VERBS: Final = {
+    "item_viewed": "viewed",
+    "cart_added": "put into the cart",
+    "purchased": "bought",
+    "wishlist_added": "wished for",
+    "offer_clicked": "clicked",
+}
+
+
+def in_words(reason: Mapping[str, Any], titles: Mapping[str, str]) -> str:
+    """What the reason says to a person; a code that is not known here by its evidence."""
+    code, evidence = reason["code"], reason["evidence"]
+    events = evidence.get("events") or []
+    match code:
+        case "affinity":
+            share = f"{evidence['share']:.0%} of interest"
+            return f"likes {evidence['field'].replace('_', ' ')} {evidence['value']} ({share})"
+        case "similar_sessions" if events:
+            return f"{_did(events[0], titles)}, as in {evidence['sessions']} visits that saw this"
+        case "bought_together" if events:
+            return f"{_did(events[0], titles)}; together in {evidence['orders']} orders"
+        case "exploration":
+            return "drawn at random, to measure against"
+    known = ", ".join(f"{name} {value}" for name, value in evidence.items())
+    return f"{code.replace('_', ' ')}{': ' if known else ''}{known}"
+
+
+def _did(event: Mapping[str, Any], titles: Mapping[str, str]) -> str:
+    title = titles.get(event["item"], event["item"])
+    return f"{VERBS.get(event['fact'], event['fact'])} {title}"
