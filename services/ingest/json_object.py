@@ -4,6 +4,7 @@ Pure. Names given twice in one object: the last wins.
 """
 
 import json
+import re
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +13,9 @@ from services.ingest.reasons import Reason, refuse
 from shared.errors import EventRefused
 
 MAX_DEPTH: Final = 16
+_BRACKET: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+"""A string, whole or cut off, or a bracket. It never looks back, so any text takes linear time."""
+
 _decode: Final = msgspec.json.Decoder().decode
 
 
@@ -46,17 +50,31 @@ def _why(value: bytes) -> EventRefused:
         text = value.decode()
     except UnicodeDecodeError as error:
         return refuse(Reason.BAD_UTF8, f"byte {error.start} is no UTF-8")
+    if _depth_of(text) > MAX_DEPTH:
+        # how deep a decoder goes before it gives up depends on Python's version
+        return refuse(Reason.TOO_DEEP, f"nested deeper than {MAX_DEPTH} levels")
     try:
         json.loads(text, parse_constant=_not_finite, parse_float=_finite)
     except EventRefused as refused:
         return refused
-    except RecursionError:
-        return refuse(Reason.TOO_DEEP, f"nested deeper than {MAX_DEPTH} levels")
     except json.JSONDecodeError as error:
         return refuse(Reason.MALFORMED_JSON, f"no JSON from character {error.pos}")
     except ValueError:
         return refuse(Reason.INVALID_FIELD, "a number with too many digits")
     return refuse(Reason.MALFORMED_JSON, "no JSON that a fact can carry")
+
+
+def _depth_of(text: str) -> int:
+    """Most brackets open at once, outside of strings; the text need not be whole."""
+    depth = deepest = 0
+    for match in _BRACKET.finditer(text):
+        bracket = match[0]
+        if bracket in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif bracket in "]}":
+            depth -= 1
+    return deepest
 
 
 def _not_finite(_name: str) -> float:

@@ -18,7 +18,7 @@ from services.ingest.collector.split import (
 from shared.errors import TooLarge
 
 LIMIT = 100
-DEEP = b'{"a":' + b"[" * 5_000 + b"]" * 5_000 + b"}"
+DEEP = b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"  # newer Pythons parse 5,000 levels
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: (
