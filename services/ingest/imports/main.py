@@ -64,7 +64,7 @@ def command(
     profiles differ from a replay); 2 when the file or the mapping is at fault.
     """
     shown = {"mapping": mapping_name, "limit": limit, "embedded": embedded}
-    with Report("import", as_json=as_json, settings=shown) as report, _interruptible():
+    with Report("import", as_json=as_json, settings=shown) as report, _interruptible(embedded):
         name, mapping = load(mapping_name)
         plan = prepare(file, name, mapping, limit=limit, again=again)
         if not embedded:
@@ -78,13 +78,15 @@ def command(
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def _interruptible(embedded: bool) -> Iterator[None]:
     """SIGTERM ends an import as Ctrl-C does: what it started is stopped, the ledger is kept."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
-        message = "interrupted; the same command goes on where the import stopped"
+        kept = "the same command goes on where the import stopped"
+        gone = "the private system is gone, and all it held"
+        message = f"interrupted; {gone if embedded else kept}"
         raise CommandFailed(message, exit_code=BOUND_FAILED) from None
     finally:
         signal.signal(signal.SIGTERM, before)
