@@ -23,7 +23,12 @@ class Topic:
 
     def named(self, namespace: str) -> str:
         """The name on the broker: several shops may share one, each with its namespace."""
-        return f"{namespace}.{self.name}" if namespace else self.name
+        return named(self.name, namespace)
+
+
+def named(name: str, namespace: str) -> str:
+    """The name of a topic or a consumer group on the broker: shops on one broker stay apart."""
+    return f"{namespace}.{name}" if namespace else name
 
 
 CLICKSTREAM: Final = Topic("clickstream", "raw behaviour events", "identity or none", 7 * DAY_MS)
@@ -35,6 +40,9 @@ EVENTS: Final = Topic("events", "canonical facts", "identity", -1)
 CATALOGUE: Final = Topic("catalogue", "item_changed", "item", -1, cleanup="compact", partitions=1)
 DECISIONS: Final = Topic("decisions", "decision records", "identity", 90 * DAY_MS)
 SUPPRESSIONS: Final = Topic("suppressions", "messages not sent, and why", "customer", 30 * DAY_MS)
+
+INGEST_GROUP: Final = "ingest"
+PROFILE_GROUP: Final = "profile"
 
 CHANNELS: Final = ("email", "push", "sms", "onsite")
 

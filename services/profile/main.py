@@ -29,8 +29,6 @@ from shared.store import open_redis
 
 log = logging.getLogger(__name__)
 
-GROUP = "profile"
-
 
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65_535), help="Port of health and metrics.")
@@ -73,7 +71,7 @@ async def serve(
         consumer = await stack.enter_async_context(
             GroupConsumer.open(
                 settings,
-                group=GROUP,
+                group=topics.named(topics.PROFILE_GROUP, settings.namespace),
                 topics=[events],
                 on_assigned=worker.assigned,
                 on_revoked=worker.revoked,

@@ -7,6 +7,8 @@ that fires again states the same fact, and the first one wins.
 
 from typing import NamedTuple
 
+import msgspec
+
 from services.profile.identity import Identity, OutboxEntry, stable_id
 from services.profile.triggers import arbiter
 from services.profile.triggers.cart_abandoned import (
@@ -65,11 +67,32 @@ def _state(
     identity: Identity, found: Moment, trigger_id: str, fact_id: str, now: int
 ) -> OutboxEntry:
     decision = arbiter.decide(identity.profile, CHANNEL, now)
-    customer = identity.key[2:]
-    message = Trigger(
+    fact = facts.MessageDecided(
+        event_id=fact_id,
+        occurred_at=now,
+        received_at=now,
+        customer=identity.key[2:],
+        source="attune",
+        cause=found.evidence[0],
+        trigger_id=trigger_id,
+        scenario=SCENARIO,
+        channel=CHANNEL,
+        verdict=decision.verdict,
+        reason=decision.reason,
+        due=found.due,
+        retry_at=decision.retry_at,
+        trigger=encode(_message(identity, found, decision, trigger_id, now)),
+    )
+    return OutboxEntry(fact_id, identity.key, facts.encode(fact), found.evidence[0])
+
+
+def _message(
+    identity: Identity, found: Moment, decision: arbiter.Decision, trigger_id: str, now: int
+) -> Trigger:
+    trigger = Trigger(
         decision_id=trigger_id,
         scenario=SCENARIO,
-        customer=customer,
+        customer=identity.key[2:],
         channel=CHANNEL,
         style="reminder",
         not_before=now,
@@ -81,26 +104,10 @@ def _state(
         evidence=found.evidence,
         payload=Payload(items=found.items),
     )
-    if decision.verdict != "send":
-        message = Suppression(
-            **{name: getattr(message, name) for name in Trigger.__struct_fields__},
-            suppressed_by=decision.reason,
-            retry_at=decision.retry_at,
-        )
-    fact = facts.MessageDecided(
-        event_id=fact_id,
-        occurred_at=now,
-        received_at=now,
-        customer=customer,
-        source="attune",
-        cause=found.evidence[0],
-        trigger_id=trigger_id,
-        scenario=SCENARIO,
-        channel=CHANNEL,
-        verdict=decision.verdict,
-        reason=decision.reason,
-        due=found.due,
+    if decision.verdict == "send":
+        return trigger
+    return Suppression(
+        **msgspec.structs.asdict(trigger),
+        suppressed_by=decision.reason,
         retry_at=decision.retry_at,
-        trigger=encode(message),
     )
-    return OutboxEntry(fact_id, identity.key, facts.encode(fact), found.evidence[0])

@@ -97,12 +97,16 @@ async def wait_until_drained(settings: Settings, timeout_s: float) -> bool:
     """Waits until ingest and profile have committed all of their topics; False at the deadline."""
     deadline = asyncio.get_running_loop().time() + timeout_s
     groups: list[tuple[str, Sequence[topics.Topic]]] = [
-        ("ingest", topics.RAW),
-        ("profile", (topics.EVENTS,)),
+        (topics.INGEST_GROUP, topics.RAW),
+        (topics.PROFILE_GROUP, (topics.EVENTS,)),
     ]
     while True:
         lags = [
-            await group_lag(settings, group, [topic.named(settings.namespace) for topic in carried])
+            await group_lag(
+                settings,
+                topics.named(group, settings.namespace),
+                [topic.named(settings.namespace) for topic in carried],
+            )
             for group, carried in groups
         ]
         if not any(any(lag.values()) for lag in lags):
