@@ -20,6 +20,7 @@ from shared import topics
 from shared.bus import Producer, scan
 from shared.clock import real_now_ms
 from shared.keys import Keys
+from shared.profile import decode_view
 from shared.settings import Settings
 from shared.store import open_redis
 from tests.fixtures.waiting import eventually
@@ -144,13 +145,14 @@ async def test_an_abandoned_cart_reaches_the_channel_topic_once(
 async def test_a_graceful_stop_commits_all_that_was_applied(
     settings: Settings, tmp_path: Path
 ) -> None:
-    await write(settings, *list(shop_facts(2_000, 3, real_now_ms())))
+    sequence = list(shop_facts(2_000, 3, real_now_ms()))
+    await write(settings, *sequence)
     async with open_redis(settings) as redis:
-        keys = Keys(settings.namespace)
+        keys = [Keys(settings.namespace).profile(facts.identity_key(fact)) for fact in sequence]
 
         async def applied() -> bool:
-            values = [await redis.get(keys.item_position(n)) for n in range(settings.partitions)]
-            return all(value is not None for value in values)
+            views = [await redis.hget(key, "v") for key in set(keys)]
+            return sum(decode_view(view).events for view in views if view) == len(sequence)
 
         async with profile(settings, tmp_path) as process:
             await eventually(applied)
