@@ -57,6 +57,7 @@ PURE = (
     "shared/catalogue.py",
     "shared/decisions.py",
     "shared/events.py",
+    "shared/fact_types.py",
     "shared/headers.py",
     "shared/profile.py",
     "shared/topics.py",
