@@ -15,7 +15,7 @@ from typing import Final
 from services.simulator.client import AttuneClient
 from services.simulator.clock import BusinessClock
 
-POLL_S: Final = 0.003
+POLL_S: Final = 0.005
 GIVE_UP_S: Final = 5.0
 VISITORS: Final = 40
 

@@ -8,18 +8,24 @@ printed is never less than the freshness it stands for.
 
 import asyncio
 import gc
+import os
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import click
+import msgspec
 import uvloop
 
+from services.commands.bench.cpu_time import cores_used, cpu_seconds
+from services.commands.bench.http_load import Job, Outcome
 from services.commands.output import Report, json_option
 from services.local.servers import Servers, best_servers
 from services.local.system import System, private_settings, running_system
@@ -28,30 +34,25 @@ from services.simulator.clock import BusinessClock
 from services.simulator.latencies import percentile
 from services.simulator.probe import FreshnessProbe
 from services.simulator.world import build
+from shared.errors import Unavailable
 
 BOUND_MS: Final = 100.0
 BOUND_RATE: Final = 500
-PROBES_PER_S: Final = 40.0
+PROBES_PER_S: Final = 25.0
 PROBE_SHARE: Final = 0.2
 """At most this share of the events are probes."""
 PROBE_VISITORS: Final = 400
 CUSTOMERS: Final = 20_000
 WARM_UP_S: Final = 5.0
-TICK_S: Final = 0.002
-MOST_IN_FLIGHT: Final = 2_000
+RAMP_S: Final = 1.5
+"""Until the load generator has started and its events flow."""
+CONNECTIONS: Final = 64
+TICK_S: Final = 0.005
+PACE_S: Final = 0.002
 MEASURED: Final = (
     "from sending the event to the first answer of /v1/recommend whose profile contains it, "
     "for a sample of the events; real time, seen by the client"
 )
-
-
-@dataclass(slots=True)
-class Load:
-    """What the open loop sent, and how late this process's own event loop was (ms)."""
-
-    sent: int = 0
-    skipped: int = 0
-    lag_ms: list[float] = field(default_factory=list)
 
 
 @click.command()
@@ -104,33 +105,35 @@ async def _measure(
         await system.load_catalogue([item.as_catalogue() for item in items])
         ids = [item.id for item in items]
         gc.freeze()
-        await _run(system, ids, rate, WARM_UP_S, seed)
+        await _run(system, folder, ids, rate, WARM_UP_S, seed)
         results = []
         for number in range(1, runs + 1):
-            results.append(await _run(system, ids, rate, seconds, seed + number))
+            results.append(await _run(system, folder, ids, rate, seconds, seed + number))
             system.processes.check()
             report.say(f"run {number} of {runs}: {results[-1]}")
         return results
 
 
 async def _run(
-    system: System, items: Sequence[str], rate: int, seconds: float, seed: int
+    system: System, folder: Path, items: list[str], rate: int, seconds: float, seed: int
 ) -> dict[str, Any]:
     """One run: load at `rate` including probes, for `seconds`."""
     addresses = Addresses(
         system.collector, system.recommend, system.keys.server, system.keys.browser
     )
     probes = min(PROBES_PER_S, rate * PROBE_SHARE)
-    stop, load = asyncio.Event(), Load()
-    async with AttuneClient.open(addresses) as client, AttuneClient.open(addresses) as prober:
-        probe = FreshnessProbe(
-            prober, BusinessClock(), list(items), seed=seed, visitors=PROBE_VISITORS
-        )
+    job = _job(system, folder / "requests.json", items, rate - probes, seconds, seed)
+    stop = asyncio.Event()
+    async with AttuneClient.open(addresses) as client, _load(job) as load:
+        probe = FreshnessProbe(client, BusinessClock(), items, seed=seed, visitors=PROBE_VISITORS)
+        before = cpu_seconds(_processes(system, load))
         asyncio.get_running_loop().call_later(seconds, stop.set)
-        await asyncio.gather(
-            _send(client, items, rate - probes, stop, load, Random(seed)),
-            probe.run(probes, stop),
-        )
+        lag, _ = await asyncio.gather(_lag(stop), probe.run(probes, stop))
+        after = cpu_seconds(_processes(system, load))
+        answer, _ = await load.communicate()
+    if load.returncode:
+        raise Unavailable("the load generator failed; see its message on standard error")
+    outcome = msgspec.json.decode(answer, type=Outcome)
     fresh, accepted = probe.result.visible_ms, probe.result.accepted_ms
     return {
         "p50": _ms(percentile(fresh, 0.5)),
@@ -140,53 +143,86 @@ async def _run(
         "late": probe.result.late,
         "accepted_p50": _ms(percentile(accepted, 0.5)),
         "accepted_p99": _ms(percentile(accepted, 0.99)),
-        "achieved": round((load.sent + len(accepted)) / seconds, 1),
-        "errors": dict(client.traffic.errors + prober.traffic.errors),
-        "client_lag_p99": _ms(percentile(load.lag_ms, 0.99)),
+        "achieved": round(outcome.requests_per_second + len(accepted) / seconds, 1),
+        "errors": outcome.errors + outcome.fallbacks + client.traffic.errors.total(),
+        "client_lag_p99": _ms(percentile(lag, 0.99)),
+        "cores": cores_used(before, after, seconds),
     }
 
 
-async def _send(
-    client: AttuneClient,
-    items: Sequence[str],
-    rate: float,
-    stop: asyncio.Event,
-    load: Load,
-    random: Random,
-) -> None:
-    """Sends item views of many customers when they are due, whether or not earlier ones are."""
-    running: set[asyncio.Task[None]] = set()
+def _job(
+    system: System, file: Path, items: list[str], rate: float, seconds: float, seed: int
+) -> Job:
+    """Item views of many customers, each event once, as whole requests in a file."""
+    random = Random(seed)
+    collector = urlsplit(system.collector)
+    head = (
+        f"POST /v1/events HTTP/1.1\r\nHost: {collector.netloc}\r\n"
+        f"Authorization: Bearer {system.keys.server}\r\nContent-Type: application/json\r\n"
+    )
+    requests = []
+    for _ in range(int(rate * (RAMP_S + seconds + 2))):
+        event = {
+            "type": "item_viewed",
+            "event_id": f"{random.getrandbits(96):024x}",
+            "customer": f"customer-{random.randrange(CUSTOMERS)}",
+            "item": random.choice(items),
+        }
+        body = msgspec.json.encode(event).decode()
+        requests.append(f"{head}Content-Length: {len(body)}\r\n\r\n{body}")
+    file.write_bytes(msgspec.json.encode(requests))
+    return Job(
+        port=collector.port or 80,
+        requests=str(file),
+        connections=CONNECTIONS,
+        warm_s=RAMP_S,
+        seconds=seconds,
+        expected='"accepted"',
+        rate=rate,
+        tick_s=PACE_S,
+    )
 
-    async def one(event: dict[str, Any]) -> None:
-        if await client.send([event]):
-            load.sent += 1
 
-    started, due = time.perf_counter(), 0
+@asynccontextmanager
+async def _load(job: Job) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The load generator, a process of its own so that it does not disturb the measuring one.
+
+    Entered once its events flow; ended at the latest when left.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",
+        "-m",
+        "services.commands.bench.http_load",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdin is not None  # noqa: S101
+        process.stdin.write(msgspec.json.encode(job))
+        process.stdin.write_eof()
+        await asyncio.sleep(RAMP_S)
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _lag(stop: asyncio.Event) -> list[float]:
+    """How late this process's own event loop wakes, ms: what it measures is late by as much."""
+    late = []
     while not stop.is_set():
         before = time.perf_counter()
         await asyncio.sleep(TICK_S)
-        now = time.perf_counter()
-        load.lag_ms.append((now - before - TICK_S) * 1000)
-        target = int((now - started) * rate)
-        while due < target:
-            due += 1
-            if len(running) >= MOST_IN_FLIGHT:
-                load.skipped += 1
-                continue
-            task = asyncio.create_task(one(_event(items, random)))
-            running.add(task)
-            task.add_done_callback(running.discard)
-    if running:
-        await asyncio.wait(running, timeout=10)
+        late.append((time.perf_counter() - before - TICK_S) * 1000)
+    return late
 
 
-def _event(items: Sequence[str], random: Random) -> dict[str, Any]:
-    return {
-        "type": "item_viewed",
-        "event_id": f"{random.getrandbits(96):024x}",
-        "customer": f"customer-{random.randrange(CUSTOMERS)}",
-        "item": random.choice(items),
-    }
+def _processes(system: System, load: asyncio.subprocess.Process) -> dict[str, int]:
+    services = {name: system.processes.pid(name) for name in system.processes.names}
+    servers = {"broker": system.servers.broker_pid, "store": system.servers.store_pid}
+    return services | servers | {"load": load.pid, "probes": os.getpid()}
 
 
 def _conclude(report: Report, rate: int, results: list[dict[str, Any]]) -> None:
