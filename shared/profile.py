@@ -38,7 +38,7 @@ class Interest(Struct, array_like=True, frozen=True):
 
 
 class Session(Struct, array_like=True):
-    """The running session: it ends after 30 minutes idle. `items` oldest first, at most 20."""
+    """The running session: it ends after 30 minutes idle. `items` oldest first, at most 16."""
 
     started: int = 0
     last: int = 0

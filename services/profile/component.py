@@ -16,11 +16,11 @@ from msgspec import Struct, field
 DAY_MS: Final = 86_400_000
 DAYS_KEPT: Final = 31
 WEEKS_KEPT: Final = 26
-RECENT_KEPT: Final = 20
+RECENT_KEPT: Final = 16
 BOUGHT_KEPT: Final = 200
 MARKS_KEPT: Final = 100
 TRAITS_KEPT: Final = 50
-VALUES_KEPT: Final = 64
+VALUES_KEPT: Final = 24
 """Affinity values a field keeps; beyond it the least recently touched is dropped."""
 
 _V = TypeVar("_V", "Mark", "CartMark")

@@ -15,6 +15,10 @@ TARGETS = {
         "services.commands.bench.freshness:command",
         "From an accepted click to an answer that contains it.",
     ),
+    "memory": Target(
+        "services.commands.bench.memory:command",
+        "What a customer costs in Redis.",
+    ),
 }
 
 command = LazyGroup(

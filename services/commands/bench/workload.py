@@ -1,11 +1,11 @@
-"""Facts for `attune bench ingest`: shoppers who browse in sessions, seeded. Pure.
+"""Facts for `attune bench ingest` and `memory`: shoppers who browse, seeded. Pure.
 
 Session lengths, fields and sizes are like those of the simulated shop; order of arrival is mixed
 over shoppers as a live log's is.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from shared import events as facts
@@ -18,7 +18,7 @@ OPEN_SESSIONS: Final = 400
 MEAN_GAP_MS: Final = 10
 
 
-def shop_facts(count: int, seed: int, received_at: int) -> Iterator[facts.Fact]:
+def shop_facts(count: int, seed: int, received_at: int) -> Iterator[facts.AnyFact]:
     """`count` facts of about count / 40 shoppers; a fifth of these are anonymous visitors.
 
     received_at: business epoch ms that all of them carry; they happened shortly before, a
@@ -34,40 +34,59 @@ def shop_facts(count: int, seed: int, received_at: int) -> Iterator[facts.Fact]:
             open_sessions.append([draw.randrange(shoppers), draw.randint(2, 20)])
         place = draw.randrange(len(open_sessions))
         session = open_sessions[place]
-        yield _fact(draw, number, session[0], clock, received_at)
+        kind = "anonymous" if session[0] % 5 == 0 else "customer"
+        who = {kind: f"shopper-{session[0]}"}
+        yield shop_fact(draw, number, who, any_item(draw), clock, received_at)
         session[1] -= 1
         if not session[1]:
             open_sessions[place] = open_sessions[-1]
             open_sessions.pop()
 
 
-def _fact(
-    draw: random.Random, number: int, shopper: int, clock: int, received_at: int
-) -> facts.Fact:
-    who = {"anonymous" if shopper % 5 == 0 else "customer": f"shopper-{shopper}"}
+def shop_fact(
+    draw: random.Random,
+    number: int,
+    who: Mapping[str, str],
+    item: int,
+    occurred_at: int,
+    received_at: int,
+    kind: str | None = None,
+) -> facts.AnyFact:
+    """A fact of one shopper about item number `item`: of a kind, or drawn, mostly a view."""
     base: dict[str, Any] = {
         "event_id": f"{draw.getrandbits(64):016x}-{number}",
-        "occurred_at": clock,
+        "occurred_at": occurred_at,
         "received_at": received_at,
         **who,
     }
-    item = int(ITEMS * draw.random() ** 2)
     price = 500 + (item * 7919) % 20_000
     described: dict[str, Any] = {
         "category": f"category-{item % CATEGORIES}",
         "brand": f"brand-{item % BRANDS}",
         "price": price,
     }
-    kind = draw.random()
-    if kind < 0.72:
+    part = 1.0 if kind == "purchased" else draw.random()
+    if part < 0.72:
         return facts.ItemViewed(**base, item=f"item-{item}", currency="GBP", **described)
-    if kind < 0.80:
+    if part < 0.80:
         return facts.PageViewed(**base, path=f"/c/{item % CATEGORIES}")
-    if kind < 0.88:
+    if part < 0.88:
         return facts.OfferShown(**base, item=f"item-{item}", placement="home", rank=1)
-    if kind < 0.96:
+    if part < 0.96:
         return facts.CartAdded(**base, item=f"item-{item}", currency="GBP", **described)
     line = facts.Line(item=f"item-{item}", **described)
     return facts.Purchased(
         **base, order=f"order-{number}", lines=[line], total=price, currency="GBP"
     )
+
+
+def any_item(draw: random.Random) -> int:
+    """An item, the popular ones more often."""
+    return int(ITEMS * draw.random() ** 2)
+
+
+def favourite_item(draw: random.Random, categories: Sequence[int]) -> int:
+    """An item of the given categories four times in five, else any."""
+    if draw.random() < 0.2:
+        return any_item(draw)
+    return draw.choice(categories) + CATEGORIES * draw.randrange(ITEMS // CATEGORIES)
