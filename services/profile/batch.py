@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from services.profile.component import unpack
 from services.profile.identity import Delivery, Identity, OutboxEntry, apply
 from services.profile.item_counts import Increments, gather
 from services.profile.triggers.timers import next_due
@@ -49,24 +50,33 @@ def decode_batch(records: "Iterable[Record]") -> Decoded:
     """Groups records of `events` by the identity that their key names."""
     decoded = Decoded()
     for record in records:
-        try:
-            key = (record.key or b"").decode()
-            fact = facts.decode(record.value or b"")
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        read = read_delivery(record)
+        if read is None:
             decoded.malformed += 1
-            continue
-        delivery = Delivery(
-            fact, record.partition, record.offset, find_int(record.headers, AT) or 0
-        )
-        decoded.deliveries.setdefault(key, []).append(delivery)
+        else:
+            key, delivery = read
+            decoded.deliveries.setdefault(key, []).append(delivery)
     return decoded
+
+
+def read_delivery(record: "Record") -> tuple[str, Delivery] | None:
+    """The identity's key and its delivery; None where the record is no fact that can be folded."""
+    try:
+        key = (record.key or b"").decode()
+        fact = facts.decode(record.value or b"")
+        if isinstance(fact, facts.ProfileAbsorbed):
+            unpack(fact.component)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    accepted_at = find_int(record.headers, AT) or 0
+    return key, Delivery(fact, record.partition, record.offset, accepted_at)
 
 
 def fold_identity(identity: Identity, deliveries: Sequence[Delivery]) -> Effects:
     """Applies deliveries to an identity, in place, and says what follows from them."""
+    due = None
     before = next_due(identity)
     flagged = identity.profile.overflowed
-    live = False
     verdicts = []
     messages = []
     for delivery in deliveries:
@@ -75,12 +85,14 @@ def fold_identity(identity: Identity, deliveries: Sequence[Delivery]) -> Effects
         fact = delivery.fact
         if isinstance(fact, facts.MessageDecided) and verdict is not Verdict.DUPLICATE:
             messages.append(fact)
-        live = live or (verdict is Verdict.NEW and not facts.is_imported(fact))
-    after = next_due(identity)
+        after = next_due(identity)
+        if after != before and not facts.is_imported(fact):
+            due = after
+        before = after
     return Effects(
         verdicts=verdicts,
         changed=any(verdict is not Verdict.REDELIVERED for verdict in verdicts),
-        due=after if live and after != before else None,
+        due=due,
         messages=messages,
         forwarded=[] if identity.is_customer else list(identity.outbox),
         overflowed=identity.profile.overflowed and not flagged,

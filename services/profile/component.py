@@ -20,6 +20,7 @@ RECENT_KEPT: Final = 16
 BOUGHT_KEPT: Final = 200
 MARKS_KEPT: Final = 100
 TRAITS_KEPT: Final = 50
+CONSENTS_KEPT: Final = 50
 VALUES_KEPT: Final = 24
 """Affinity values a field keeps; beyond it the least recently touched is dropped."""
 
@@ -62,7 +63,7 @@ class Trait(Struct, array_like=True, frozen=True):
     value: Any
 
 
-class Consent(Struct, array_like=True, frozen=True):
+class Consent(Struct, array_like=True, frozen=True, order=True):
     """Latest times of an authenticated grant, a denial, and a grant by an anonymous visitor."""
 
     granted: int = 0
@@ -231,7 +232,7 @@ def merge(into: Component, other: Component) -> None:
     for name, trait in other.traits.items():
         write_trait(into, name, trait)
     for key, consent in other.consents.items():
-        into.consents[key] = merge_consent(into.consents.get(key, Consent()), consent)
+        write_consent(into, key, consent)
     into.paused = max(into.paused, other.paused)
 
 
@@ -243,13 +244,17 @@ def write_trait(component: Component, name: str, trait: Trait) -> None:
         newest_traits(component.traits)
 
 
-def merge_consent(one: Consent, other: Consent) -> Consent:
-    """The latest of each kind."""
-    return Consent(
+def write_consent(component: Component, key: str, other: Consent) -> None:
+    """Keeps the latest of each kind; beyond CONSENTS_KEPT what was never denied goes first."""
+    consents = component.consents
+    one = consents.get(key, Consent())
+    consents[key] = Consent(
         max(one.granted, other.granted),
         max(one.denied, other.denied),
         max(one.anonymous_granted, other.anonymous_granted),
     )
+    while len(consents) > CONSENTS_KEPT:
+        del consents[min(consents, key=lambda key: (consents[key].denied, consents[key], key))]
 
 
 def _merge_buckets(into: Component, other: Component) -> None:

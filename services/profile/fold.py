@@ -20,11 +20,11 @@ from services.profile.component import (
     advance,
     earliest,
     insert_touch,
-    merge_consent,
     newest_bought,
     newest_marks,
     newest_values,
     settle_cart,
+    write_consent,
     write_trait,
 )
 from shared import events as facts
@@ -32,6 +32,10 @@ from shared.profile import BOUGHT, CARTED, CLICKED, KIND_WEIGHTS, VIEWED, WISHED
 
 SESSION_IDLE_MS: Final = 30 * 60_000
 MAX_TRAIT_CHARS: Final = 512
+MAX_TRAIT_NAME_CHARS: Final = 128
+# What a packed state can hold; the fact in the log keeps the number as it came.
+_LEAST_TRAIT: Final = -(2**63)
+_GREATEST_TRAIT: Final = 2**64 - 1
 MARKETING: Final = "marketing"
 
 CODES: Final = {
@@ -179,8 +183,14 @@ def _traits(
     component: Component, fact: facts.TraitsSet | facts.Identified, at: int, tie: int
 ) -> None:
     for name, value in sorted(fact.traits.items()):
-        if isinstance(value, str | int | float | bool) and len(str(value)) <= MAX_TRAIT_CHARS:
+        if len(name) <= MAX_TRAIT_NAME_CHARS and _fits(value):
             write_trait(component, name, Trait(at, tie, value))
+
+
+def _fits(value: Any) -> bool:
+    if isinstance(value, int):
+        return _LEAST_TRAIT <= value <= _GREATEST_TRAIT
+    return isinstance(value, str | float) and len(str(value)) <= MAX_TRAIT_CHARS
 
 
 def _paused(component: Component, fact: facts.ProfilingPaused, at: int, tie: int) -> None:
@@ -205,8 +215,7 @@ def _consent(
         change = Consent(granted=at)
     else:
         change = Consent(anonymous_granted=at)
-    key = consent_key(purpose, channel)
-    component.consents[key] = merge_consent(component.consents.get(key, Consent()), change)
+    write_consent(component, consent_key(purpose, channel), change)
 
 
 _HANDLERS: Final[dict[type[facts.Fact], Callable[[Component, Any, int, int], None]]] = {

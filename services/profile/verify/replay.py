@@ -6,12 +6,10 @@ It decides nothing and publishes nothing: the system's decisions are facts in th
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from services.profile.identity import Delivery, Identity, apply
+from services.profile.batch import read_delivery
+from services.profile.identity import Identity, apply
 from services.profile.verify.balance import Accounts
 from services.profile.window import Verdict
-from shared import events as facts
 from shared.headers import SRC, find
 
 if TYPE_CHECKING:
@@ -33,17 +31,16 @@ class Replay:
             self._feed(record)
 
     def _feed(self, record: "Record") -> None:
-        try:
-            key = (record.key or b"").decode()
-            fact = facts.decode(record.value or b"")
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        read = read_delivery(record)
+        if read is None:
             self.malformed += 1
             return
+        key, delivery = read
         self.facts += 1
         identity = self.identities.get(key)
         if identity is None:
             identity = self.identities[key] = Identity(key)
-        verdict = apply(identity, Delivery(fact, record.partition, record.offset))
+        verdict = apply(identity, delivery)
         identity.outbox.clear()
         source = find(record.headers, SRC)
         if source is not None:

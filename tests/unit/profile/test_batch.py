@@ -1,11 +1,14 @@
 """A batch: grouped by identity, folded in log order, with what must be written and published."""
 
+from dataclasses import replace
+
 from aiokafka.structs import ConsumerRecord
 
 from services.profile.batch import decode_batch, fold_identity, item_increments
 from services.profile.identity import Delivery, Identity
 from services.profile.item_counts import CARTS, HOUR_MS, PURCHASES, VIEWS
 from services.profile.triggers.cart_abandoned import DELAY_MS
+from services.profile.verify.replay import Replay
 from services.profile.window import Verdict
 from shared import events as facts
 from tests.unit.profile.builders import NOW, base, bought, carted, viewed
@@ -32,11 +35,26 @@ def test_what_is_no_fact_is_counted_and_stops_nothing() -> None:
     assert len(decoded.deliveries["c:alice"]) == 1
 
 
+def test_a_fact_that_cannot_be_folded_is_malformed_for_the_loop_and_for_the_reference() -> None:
+    absorbed = facts.ProfileAbsorbed(**base(1), through="0/1", component=b"no component")
+    deep = b'{"type":"page_viewed","event_id":"e","occurred_at":1,"received_at":1,"extra":{"a":'
+    deep += b"[" * 20_000 + b"]" * 20_000 + b"}}"
+    records = [record(0, absorbed), replace(record(1, None), value=deep), record(2, viewed(2))]
+    decoded = decode_batch(records)
+    assert decoded.malformed == 2
+    assert [delivery.offset for delivery in decoded.deliveries["c:alice"]] == [2]
+    replay = Replay()
+    replay.feed(records)
+    assert (replay.malformed, replay.facts) == (2, 1)
+
+
 def test_effects_tell_the_new_timer_and_skip_imported_facts() -> None:
     live = fold_identity(Identity("c:alice"), [Delivery(carted(1, NOW), 0, 0)])
     assert live.due == NOW + DELAY_MS
     imported = facts.CartAdded(**base(1), item="lamp", source="import:uci-online-retail")
     assert fold_identity(Identity("c:alice"), [Delivery(imported, 0, 0)]).due is None
+    mixed = [Delivery(imported, 0, 0), Delivery(viewed(2), 0, 1)]
+    assert fold_identity(Identity("c:alice"), mixed).due is None
 
 
 def test_a_redelivered_batch_changes_nothing_but_publishes_verdicts_again() -> None:

@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.profile.component import Component
+from services.profile.component import CONSENTS_KEPT, Component, merge, pack, unpack
 from services.profile.state import canonical
 from services.profile.view import cart_items
 from shared import events as facts
@@ -107,3 +107,26 @@ def test_facts_about_an_order_of_a_thousand_lines_stay_small() -> None:
 
 def test_an_empty_component_is_cheap() -> None:
     assert len(msgspec.msgpack.encode(Component())) < 64
+
+
+def test_traits_that_no_state_can_hold_are_passed_over() -> None:
+    odd = {"age": 7, "huge": 10**30, "low": -(2**63) - 1, "n" * 129: 1, "top": 2**64 - 1}
+    component = folded(facts.TraitsSet(**base(1), traits=odd))
+    assert sorted(component.traits) == ["age", "top"]
+    assert unpack(pack(component)) == component
+
+
+def test_consents_are_bounded_and_denials_stay_longest() -> None:
+    denial = facts.ConsentChanged(**base(0, NOW - DAY), purpose="marketing", granted=False)
+    grants = [
+        facts.ConsentChanged(**base(n, NOW + n), purpose=f"p{n}", granted=True)
+        for n in range(1, 3 * CONSENTS_KEPT)
+    ]
+    component = folded(denial, *grants)
+    assert len(component.consents) == CONSENTS_KEPT
+    assert component.consents["marketing|*"].denies
+    assert f"p{len(grants)}|*" in component.consents
+    into = folded(*grants[:CONSENTS_KEPT])
+    merge(into, component)
+    assert len(into.consents) == CONSENTS_KEPT
+    assert into.consents["marketing|*"].denies
