@@ -67,9 +67,14 @@ class Processes:
         """Starts a program; its output goes to `<name>.log`. Raises Unavailable."""
         command = [sys.executable, "-P", *program.arguments]
         log = self._folder / f"{program.name}.log"
-        self._running[program.name] = await asyncio.to_thread(
-            Guarded.start, command, log=log, environment=program.environment
+        starting = asyncio.create_task(
+            asyncio.to_thread(Guarded.start, command, log=log, environment=program.environment)
         )
+        try:
+            await asyncio.shield(starting)
+        finally:
+            # A start that is cancelled midway goes on in its thread: what it starts must be known.
+            self._running[program.name] = await starting
 
     async def start_all(self, *programs: Program) -> None:
         """Starts programs together and waits until each says it is ready.

@@ -5,6 +5,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ START_S = 60.0
 class Run:
     """A running command whose process tree carries a mark in its environment."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, folder: str) -> None:
         self.mark = uuid.uuid4().hex
         self.said = ""
         self.process = subprocess.Popen(
@@ -26,7 +27,7 @@ class Run:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, MARK: self.mark},
+            env={**os.environ, MARK: self.mark, "TMPDIR": folder},
             start_new_session=True,
         )
 
@@ -79,7 +80,11 @@ class Run:
 @contextmanager
 def running(*arguments: str) -> Iterator[Run]:
     """A command that is ended, with all of its processes, when the test is over."""
-    run = Run(*arguments)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield from _run(Run(*arguments, folder=folder))
+
+
+def _run(run: Run) -> Iterator[Run]:
     try:
         yield run
     finally:
