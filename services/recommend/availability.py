@@ -97,6 +97,7 @@ class Stock:
     number_of: Numbers = field(default_factory=lambda: np.zeros(64, dtype=np.int64))
     id_order: Numbers = field(default_factory=lambda: NO_NUMBERS)
     _row_of: Numbers = field(default_factory=lambda: np.full(64, NO_ROW, dtype=np.int64))
+    _row_of_id: dict[str, int] = field(default_factory=dict)
     _aligned: int = 0
     _available: dict[str | None, Availability] = field(default_factory=dict)
 
@@ -124,6 +125,7 @@ class Stock:
             self._row_of = grown(self._row_of, number + 1, NO_ROW)
             self.number_of = grown(self.number_of, row + 1)
             self.number_of[row] = number
+            self._row_of_id[ids[row]] = row
             if number:
                 self._row_of[number] = row
         self._aligned = len(ids)
@@ -145,7 +147,4 @@ class Stock:
 
     def rows_of(self, items: Iterable[str]) -> list[int]:
         """Rows of those of the items that the catalogue ever had."""
-        table, limit = self._row_of, len(self._row_of)
-        numbers = self.numbers.known_among(items)
-        found = (int(table[number]) if number < limit else NO_ROW for number in numbers)
-        return [row for row in found if row != NO_ROW]
+        return [row for row in map(self._row_of_id.get, items) if row is not None]

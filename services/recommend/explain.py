@@ -7,12 +7,12 @@ never another shopper.
 from dataclasses import dataclass
 from typing import Any, Final
 
+from services.recommend.candidates.affinity import Tastes
 from services.recommend.candidates.bought_together import Pairs
 from services.recommend.candidates.sessions import Neighbours, why_neighbours
-from services.recommend.catalogue.columns import NONE
 from services.recommend.catalogue.index import Catalogue
 from services.recommend.features import FEATURES
-from services.recommend.popularity import Popularity, code_of, column_of
+from services.recommend.popularity import Popularity, column_of, label_of
 from services.recommend.ranking import Ranker
 from services.recommend.situation import Situation
 from shared.catalogue import OfferChanged
@@ -42,6 +42,7 @@ class Grounds:
     neighbours: Neighbours | None
     asked: list[int]
     causes: dict[int, int]
+    tastes: Tastes
 
 
 class Explainer:
@@ -71,7 +72,6 @@ class Explainer:
     ) -> list[list[Reason]]:
         """Reasons of each item (row, number and features side by side), the strongest first."""
         shared = self._shared(numbers)
-        tastes = self._tastes(catalogue, rows)
         counts = self._popularity.evidence(rows)
         explained = []
         for place, values in enumerate(features):
@@ -86,9 +86,7 @@ class Explainer:
                 elif name == "together":
                     reasons.extend(self._completes(numbers[place]))
                 elif name in _FIELDS:
-                    evidence = tastes[name][place]
-                    if evidence is not None:
-                        reasons.append(Reason(code=AFFINITY, evidence=evidence))
+                    reasons.extend(self._liked(catalogue, rows, name, place))
                 elif name in _COUNTED:
                     reasons.append(Reason(code=_COUNTED[name], evidence=counts[place]))
             explained.append(reasons or [Reason(code=CATALOGUE)])
@@ -114,28 +112,17 @@ class Explainer:
         evidence = {"events": self._events(self._ids[anchor]), "orders": orders}
         return [Reason(code=BOUGHT_TOGETHER, evidence=evidence)]
 
-    def _tastes(
-        self, catalogue: Catalogue, rows: list[int]
-    ) -> dict[str, list[dict[str, Any] | None]]:
-        tastes: dict[str, list[dict[str, Any] | None]] = {}
-        for feature, name in _FIELDS.items():
-            values = self._situation.affinities.get(name)
-            if not values:
-                tastes[feature] = [None] * len(rows)
-                continue
-            total = sum(weight for _, weight in values) or 1
-            by_code: dict[int, dict[str, Any] | None] = {
-                code_of(catalogue, name, value): {
-                    "field": name,
-                    "value": value,
-                    "share": round(weight / total, 3),
-                }
-                for value, weight in values
-            }
-            by_code.pop(NONE, None)
-            codes = column_of(catalogue, name)[rows].tolist()
-            tastes[feature] = [by_code.get(code) for code in codes]
-        return tastes
+    def _liked(
+        self, catalogue: Catalogue, rows: list[int], feature: str, place: int
+    ) -> list[Reason]:
+        name = _FIELDS[feature]
+        known = self._grounds.tastes.get(name, {})
+        code = int(column_of(catalogue, name)[rows[place]])
+        if code not in known:
+            return []
+        share = round(known[code] / (sum(known.values()) or 1), 3)
+        evidence = {"field": name, "value": label_of(catalogue, name, code), "share": share}
+        return [Reason(code=AFFINITY, evidence=evidence)]
 
     def _events(self, item: str) -> list[dict[str, Any]]:
         event = self._situation.events.get(item)

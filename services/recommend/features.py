@@ -4,7 +4,7 @@ Fourth step of `pipeline`. Pure. A feature takes the candidates and gives one nu
 [0, 1] unless it says otherwise; what a model was trained on is named in FEATURES, in that order.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -12,20 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.recommend.arrays import NO_SCORES, Numbers, Scores
+from services.recommend.candidates.affinity import Tastes
 from services.recommend.candidates.pool import Pool
-from services.recommend.catalogue.columns import NONE
 from services.recommend.catalogue.index import Catalogue
-from services.recommend.popularity import Popularity, code_of, column_of
+from services.recommend.popularity import Popularity, column_of
 
 Matrix: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What features are computed of: the pool and the shopper's affinities."""
+    """What features are computed of: the pool and the shopper's tastes."""
 
     pool: Pool
-    affinities: Mapping[str, list[tuple[str, int]]]
+    tastes: Tastes
     catalogue: Catalogue
     popularity: Popularity
 
@@ -104,18 +104,13 @@ def _by_row(column: Scores, rows: Numbers) -> Scores | float:
 
 
 def _preference(candidates: Candidates, name: str) -> Scores | float:
-    values = candidates.affinities.get(name)
-    if not values:
-        return 0.0
-    catalogue = candidates.catalogue
-    known = {code_of(catalogue, name, value): weight for value, weight in values}
-    known.pop(NONE, None)
+    known = candidates.tastes.get(name)
     if not known:
         return 0.0
-    codes = column_of(catalogue, name)[candidates.pool.rows]
+    codes = column_of(candidates.catalogue, name)[candidates.pool.rows]
     # the last entry stays 0: it is what code NONE (-1) and codes beyond the table read
     table = np.zeros(max(known) + 2)
     table[list(known)] = list(known.values())
-    total = sum(weight for _, weight in values) or 1
+    total = sum(known.values()) or 1
     shares: Scores = table[np.minimum(codes, len(table) - 1)] / total
     return shares

@@ -7,7 +7,6 @@ their turn, and goes on after a failure with what it has.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +32,7 @@ POLL_MS: Final = 200
 POLL_RECORDS: Final = 400
 RETRY_S: Final = 1.0
 REFRESH_S: Final = 1.0
+STOP_AGAIN_S: Final = 0.2
 BUSY_SHARE: Final = 0.05
 """Share of a core that reading statistics may take; where it would take more, it waits longer."""
 UNTRAINED: Final = ModelName(name="linear", version="untrained")
@@ -123,7 +123,7 @@ class ModelKeeper:
             await self._begin()
             await keep_going("model keeper", self._watch)
         finally:
-            await _stopped(self._task)
+            await stopped(self._task)
 
     async def _begin(self) -> None:
         learned = Learned(self._knowledge.stock.numbers, SessionIndex(capacity=self._capacity))
@@ -157,11 +157,11 @@ class ModelKeeper:
         try:
             await tail.caught_up.wait()
         except BaseException:
-            await _stopped(task)
+            await stopped(task)
             raise
         old, self._task, self.tail = self._task, task, tail
         self._put_in_force(learned, metadata)
-        await _stopped(old)
+        await stopped(old)
 
     def _put_in_force(self, learned: Learned, metadata: Metadata | None) -> None:
         name, knowledge = UNTRAINED, self._knowledge
@@ -176,6 +176,12 @@ class ModelKeeper:
         self._metrics.model_in_force(name.name, name.version)
         _logger.info("model in force", extra={"model": name.name, "version": name.version})
 
+    async def caught_up(self) -> None:
+        """Wait until the live tail has caught up for the first time."""
+        while self.tail is None:  # noqa: ASYNC110  (only for as long as a model is loaded)
+            await asyncio.sleep(0.1)
+        await self.tail.caught_up.wait()
+
     async def check(self) -> None:
         """Raises LogUnavailable until the live tail has caught up (for readiness)."""
         if self.tail is None:
@@ -183,11 +189,12 @@ class ModelKeeper:
         await self.tail.check()
 
 
-async def _stopped(task: "asyncio.Task[None] | None") -> None:
-    if task is not None:
+async def stopped(task: "asyncio.Task[None] | None") -> None:
+    """End a background task. redis-py can lose a cancellation that meets a reply or a time-out,
+    so it is asked again until it ends."""
+    while task is not None and not task.done():
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait([task], timeout=STOP_AGAIN_S)
 
 
 class StatisticsKeeper:

@@ -11,20 +11,20 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from typing import Any, Final
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Final
 
 import click
 import uvicorn
 import uvloop
 
-from services.recommend.api import Deciding, OpenDeciding, create_app
+from services.recommend.api import Deciding, Front, OpenDeciding, create_app
 from services.recommend.availability import Stock
 from services.recommend.candidates.bought_together import Pairs
 from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.catalogue.running import RunningCatalogue, open_catalogue
 from services.recommend.decision_log import DecisionLog
-from services.recommend.live import UNTRAINED, ModelKeeper, StatisticsKeeper
+from services.recommend.live import UNTRAINED, ModelKeeper, StatisticsKeeper, stopped
 from services.recommend.metrics import RecommendMetrics
 from services.recommend.numbers import ItemNumbers
 from services.recommend.pipeline import Knowledge
@@ -106,7 +106,7 @@ async def serve(
     app = create_app(opener(settings, own, metrics, checks, failures), metrics, checks, origins)
     server = _Server(
         uvicorn.Config(
-            app,
+            Front(app, metrics, origins),
             http="httptools",
             ws="none",
             lifespan="on",
@@ -124,7 +124,7 @@ async def serve(
     watcher = None if parent is None else _watched(server, parent)
     await server.serve(sockets=[listener])
     if watcher is not None:
-        await _stop(watcher)
+        await stopped(watcher)
     _logger.info("recommend has stopped")
     if failures:
         raise failures[0]
@@ -178,7 +178,7 @@ async def _open(
     log = DecisionLog(producer, DECISIONS.named(settings.namespace), own.decision_buffer, metrics)
     stack.push_async_callback(log.finish)
     for loop in (statistics.run(), models.run(), log.run()):
-        stack.push_async_callback(_stop, asyncio.create_task(loop))
+        stack.push_async_callback(stopped, asyncio.create_task(loop))
     checks.update(
         store=reader.check,
         log=producer.check,
@@ -189,6 +189,7 @@ async def _open(
     _watch(metrics, running, log, ring)
     warm_up()
     _settle_garbage()
+    stack.push_async_callback(stopped, asyncio.create_task(_settle_again(running, models)))
     recommender = Recommender(own, settings.clock, knowledge, reader, log, metrics, ring.subject)
     return Deciding(recommender, ring.authenticate, running.administration)
 
@@ -244,10 +245,11 @@ def _settle_garbage() -> None:
     gc.set_threshold(10_000, 20, 100)
 
 
-async def _stop(task: "asyncio.Task[Any]") -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+async def _settle_again(running: RunningCatalogue, models: ModelKeeper) -> None:
+    """Once more when the catalogue and the live indexes are in memory: they stay."""
+    await running.follower.caught_up.wait()
+    await models.caught_up()
+    _settle_garbage()
 
 
 def _watched(server: uvicorn.Server, parent: int) -> "asyncio.Task[None]":

@@ -19,9 +19,9 @@ import numpy as np
 
 from services.recommend.arrays import Numbers, Scores
 from services.recommend.availability import Availability, Stock
-from services.recommend.candidates.affinity import preferred
+from services.recommend.candidates.affinity import preferred, tastes_of
 from services.recommend.candidates.bought_together import Pairs, score_together
-from services.recommend.candidates.pool import Pool, Pooling
+from services.recommend.candidates.pool import Found, Pool, Pooling
 from services.recommend.candidates.sessions import (
     NeighbourSettings,
     SessionIndex,
@@ -39,7 +39,6 @@ from services.recommend.situation import Situation
 from shared.decisions import Arm, Fallback, Filtered, OfferedItem, Reason
 
 WIDTH: Final = {"session": 300, "together": 100}
-Found = list[tuple[str, Numbers, Scores]]
 
 
 @dataclass(slots=True)
@@ -98,7 +97,7 @@ def decide(
     allowed, withheld = knowledge.policy.judge(pool.rows, available, rules)
     pool = pool.only(allowed)
     stock, popularity = knowledge.stock, knowledge.popularity
-    features = compute(Candidates(pool, situation.affinities, stock.catalogue, popularity))
+    features = compute(Candidates(pool, grounds.tastes, stock.catalogue, popularity))
     scores = knowledge.ranker.score(features)
     ranked = best(scores, pool.rows, knowledge.stock.id_order, 3 * n)
     places = spread(ranked, knowledge.stock.catalogue.columns.category[pool.rows], n)
@@ -112,16 +111,16 @@ def decide(
         fallback=fallback,
         features=features[places],
         propensities=[1.0] * len(items),
-        sources={name: len(rows) for name, rows, _ in found},
+        sources={one.source: len(one.rows) for one in found},
     )
 
 
 def find_candidates(
     situation: Situation, knowledge: Knowledge, late: Callable[[], bool]
-) -> tuple[Found, Grounds]:
+) -> tuple[list[Found], Grounds]:
     """Ask each source, the most personal first; once it is late only what costs nothing."""
     stock, numbers = knowledge.stock, knowledge.stock.numbers
-    found: Found = []
+    found: list[Found] = []
     asked = numbers.known_among(situation.session)[-knowledge.neighbours.last_items :]
     neighbours = None
     causes: dict[int, int] = {}
@@ -132,16 +131,17 @@ def find_candidates(
         if len(named) > WIDTH["session"]:
             kept = np.argpartition(-votes, WIDTH["session"])[: WIDTH["session"]]
             named, votes = named[kept], votes[kept]
-        found.append(("session", *_in_catalogue(stock, named, votes)))
+        found.append(Found("session", *_in_catalogue(stock, named, votes)))
     if situation.anchors and not late():
         anchors = numbers.known_among(situation.anchors)
         named, cosines, causes = score_together(knowledge.pairs, anchors, WIDTH["together"])
-        found.append(("together", *_in_catalogue(stock, named, cosines)))
-    if situation.affinities and not late():
-        liked = preferred(situation.affinities, knowledge.popularity, stock.catalogue)
-        found.extend(liked)
-    found.append(("trending", *trending(knowledge.popularity)))
-    return found, Grounds(neighbours, asked, causes)
+        found.append(Found("together", *_in_catalogue(stock, named, cosines)))
+    tastes = tastes_of(situation.affinities, stock.catalogue)
+    if tastes and not late():
+        liked = preferred(tastes, knowledge.popularity, stock.catalogue)
+        found.append(Found("affinity", liked, None))
+    found.append(Found("trending", trending(knowledge.popularity), None))
+    return found, Grounds(neighbours, asked, causes, tastes)
 
 
 def _in_catalogue(stock: Stock, numbers: Numbers, scores: Scores) -> tuple[Numbers, Scores]:
@@ -150,9 +150,9 @@ def _in_catalogue(stock: Stock, numbers: Numbers, scores: Scores) -> tuple[Numbe
     return rows[known], scores[known]
 
 
-def rung(situation: Situation, found: Found, pool: Pool) -> Fallback:
+def rung(situation: Situation, found: list[Found], pool: Pool) -> Fallback:
     """How far down the ladder this answer stands."""
-    personal = any(len(rows) for name, rows, _ in found if name != "trending")
+    personal = any(len(one.rows) for one in found if one.source != "trending")
     if personal and (situation.profiled or situation.consent_mode == "context_only"):
         return "none"
     if personal:

@@ -9,14 +9,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.recommend.arrays import NO_NUMBERS, NO_SCORES, Numbers, Scores, best_first
+from services.recommend.arrays import NO_NUMBERS, NO_SCORES, Numbers, Scores, best_first, grown
 from services.recommend.catalogue.columns import NONE
 from services.recommend.catalogue.index import Catalogue
 from services.recommend.numbers import NO_ITEM
 from services.recommend.statistics import FIXED_BITS, KINDS, ItemStatistics
 
 MOST_TRENDING: Final = 300
-MOST_OF_A_GROUP: Final = 40
+MOST_OF_A_GROUP: Final = 30
 PRIOR_VIEWS: Final = 20.0
 """How many views at the shop's average rate an item is taken to have had before its own."""
 
@@ -35,16 +35,15 @@ class Popularity:
     )
     _best: dict[tuple[str, int], Numbers] = field(default_factory=dict)
 
-    def best_of(self, catalogue: Catalogue, name: str, value: str) -> Numbers:
-        """The most trending rows whose field has this value, best first, equal ones by row."""
-        code = code_of(catalogue, name, value)
-        if code == NONE:
-            return NO_NUMBERS
+    def best_of(self, catalogue: Catalogue, name: str, code: int) -> Numbers:
+        """The most trending rows whose field has this code, best first, equal ones by row."""
         known = self._best.get((name, code))
         if known is None:
             column = column_of(catalogue, name)
-            members = np.flatnonzero(column[: len(self.trending)] == code)
-            known, _ = best_first(members, self.trending[members], MOST_OF_A_GROUP)
+            members = np.flatnonzero(column == code)
+            # items newer than these sums trend as little as any
+            trending = grown(self.trending, len(column))
+            known, _ = best_first(members, trending[members], MOST_OF_A_GROUP)
             self._best[name, code] = known
         return known
 
@@ -81,6 +80,13 @@ def code_of(catalogue: Catalogue, name: str, value: str) -> int:
     if name == "brand":
         return catalogue.brands.find(value)
     return int(value) if value.isdigit() and len(value) < 3 else NONE
+
+
+def label_of(catalogue: Catalogue, name: str, code: int) -> str:
+    """The value of an affinity field that a code stands for."""
+    if name == "category":
+        return catalogue.categories.labels[code]
+    return catalogue.brands.labels[code] if name == "brand" else str(code)
 
 
 def column_of(catalogue: Catalogue, name: str) -> NDArray[np.signedinteger[Any]]:

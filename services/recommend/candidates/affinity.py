@@ -5,25 +5,36 @@ from typing import Final
 
 import numpy as np
 
-from services.recommend.arrays import NO_NUMBERS, Numbers, Scores
+from services.recommend.arrays import NO_NUMBERS, Numbers
+from services.recommend.catalogue.columns import NONE
 from services.recommend.catalogue.index import Catalogue
-from services.recommend.popularity import Popularity
+from services.recommend.popularity import Popularity, code_of
 
-MOST_VALUES: Final = 3
-"""Values of one field whose best items are looked at."""
+MOST_VALUES: Final = {"category": 3, "brand": 2, "price_band": 1}
+"""How many preferred values of a field have their best items looked at: the less a field tells
+items apart, the fewer."""
+
+Tastes = Mapping[str, Mapping[int, int]]
+"""Affinity field → code of a value in the catalogue → weight, best first."""
 
 
-def preferred(
-    affinities: Mapping[str, list[tuple[str, int]]], popularity: Popularity, catalogue: Catalogue
-) -> list[tuple[str, Numbers, Scores]]:
-    """By field, the rows of the most trending items with preferred values, each once.
-
-    Their score is 1: how much a value is preferred is a feature, and counts for every candidate.
-    """
-    found = []
+def tastes_of(affinities: Mapping[str, list[tuple[str, int]]], catalogue: Catalogue) -> Tastes:
+    """The affinities in the catalogue's codes, without values that no item has."""
+    tastes: dict[str, dict[int, int]] = {}
     for name, values in affinities.items():
-        groups = [popularity.best_of(catalogue, name, value) for value, _ in values[:MOST_VALUES]]
-        rows = np.concatenate(groups) if groups else NO_NUMBERS
-        if len(rows):
-            found.append((name, rows, np.ones(len(rows))))
-    return found
+        if name in MOST_VALUES:
+            codes = {code_of(catalogue, name, value): weight for value, weight in values}
+            codes.pop(NONE, None)
+            tastes[name] = codes
+    return tastes
+
+
+def preferred(tastes: Tastes, popularity: Popularity, catalogue: Catalogue) -> Numbers:
+    """Rows of the most trending items with preferred values. How much a value is preferred is a
+    feature, and counts for every candidate."""
+    groups = [
+        popularity.best_of(catalogue, name, code)
+        for name, codes in tastes.items()
+        for code in list(codes)[: MOST_VALUES[name]]
+    ]
+    return np.concatenate(groups) if groups else NO_NUMBERS

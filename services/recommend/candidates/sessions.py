@@ -24,7 +24,7 @@ class NeighbourSettings:
     the shopper's session counts; decay: how fast a neighbour's vote falls with the distance of
     the newest common item from the session's end; idf: weight of an item's rarity."""
 
-    newest: int = 250
+    newest: int = 100
     neighbours: int = 100
     last_items: int = 9
     decay: float = 0.1
@@ -78,6 +78,8 @@ class SessionIndex:
         self.rows[: len(kept), : kept.shape[1]] = kept
         self.lengths = (self.rows != NO_ITEM).sum(axis=1).astype(np.int32)
         sessions, columns = np.nonzero(kept)
+        if not len(sessions):
+            return
         items = kept[sessions, columns]
         self.frequency = np.bincount(items, minlength=64).astype(np.int64)
         order = np.argsort(items, kind="stable")
@@ -208,15 +210,15 @@ def score_neighbours(
 
 def why_neighbours(neighbours: Neighbours, items: Sequence[int]) -> list[tuple[int, int]]:
     """For each item: how many neighbours hold it, and the newest position they share (0: none)."""
-    flat = neighbours.rows.ravel()
+    # of two writes to one place the later stands, so the newest position is written last
+    order = np.argsort(neighbours.positions, kind="stable")
+    flat = neighbours.rows[order].ravel()
     places = np.zeros(max(int(flat.max()), *items) + 1, dtype=np.int64)
     places[items] = np.arange(1, len(items) + 1)
     named = places[flat]
     hits = np.flatnonzero(named)
-    counts = [0] * (len(items) + 1)
-    newest = [0] * (len(items) + 1)
-    shared = neighbours.positions[hits // neighbours.rows.shape[1]]
-    for place, position in zip(named[hits].tolist(), shared.tolist(), strict=True):
-        counts[place] += 1
-        newest[place] = max(newest[place], position)
-    return list(zip(counts[1:], newest[1:], strict=True))
+    held = named[hits]
+    newest = np.zeros(len(items) + 1, dtype=np.int64)
+    newest[held] = neighbours.positions[order[hits // neighbours.rows.shape[1]]]
+    counts = np.bincount(held, minlength=len(items) + 1)
+    return list(zip(counts[1:].tolist(), newest[1:].tolist(), strict=True))

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from services.recommend.arrays import Numbers, Reasons, Scores
+from services.recommend.arrays import Numbers, Reasons
 from services.recommend.availability import OFFERABLE
 from services.recommend.catalogue.columns import Rows
 from services.recommend.popularity import Popularity
@@ -10,10 +10,9 @@ from services.recommend.popularity import Popularity
 WIDTH: Final = 100
 
 
-def trending(popularity: Popularity, width: int = WIDTH) -> tuple[Numbers, Scores]:
-    """The most trending rows, best first, with their scaled trend."""
-    rows = popularity.order[:width]
-    return rows, popularity.trending[rows]
+def trending(popularity: Popularity, width: int = WIDTH) -> Numbers:
+    """The most trending rows, best first."""
+    return popularity.order[:width]
 
 
 def catalogue_order(order: Rows, codes: Reasons, taken: frozenset[int], n: int) -> list[int]:

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,7 +87,8 @@ def train(lessons: Lessons, real_ms: int, *, choose: bool) -> Metadata:
     """
     trained_at = datetime.fromtimestamp(real_ms / 1_000, UTC)
     sessions = lessons.ended()
-    chosen, metrics = NeighbourSettings(), {}
+    chosen = NeighbourSettings()
+    metrics: dict[str, Any] = {}
     if choose and len(sessions) >= FEWEST_SESSIONS:
         chosen, metrics = _measure([session.items for session in sessions])
     return Metadata(
@@ -112,6 +114,14 @@ def _measure(sessions: list[list[int]]) -> tuple[NeighbourSettings, dict[str, An
     index = build_index(sessions[:-held_out], CAPACITY)
     with tqdm(desc="choosing settings", total=len(GRID)) as progress:
         chosen, mrr = choose_settings(
-            index, sessions[-held_out:], k=K, keep_current=False, progress=progress.update
+            index,
+            sessions[-held_out:],
+            k=K,
+            keep_current=False,
+            progress=partial(_advance, progress),
         )
     return chosen, {"mrr": round(mrr, 5), "k": K, "held_out_sessions": held_out}
+
+
+def _advance(progress: "tqdm[Any]", steps: int) -> None:
+    progress.update(steps)

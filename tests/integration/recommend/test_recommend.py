@@ -1,0 +1,333 @@
+"""The recommend application on a real store and the embedded broker."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.local.store import EmbeddedStore
+from services.recommend.api import create_app
+from services.recommend.candidates.sessions import SessionIndex
+from services.recommend.learning import Learned
+from services.recommend.main import opener
+from services.recommend.metrics import RecommendMetrics
+from services.recommend.models.folder import ModelFolder
+from services.recommend.models.snapshot import Metadata, take
+from services.recommend.numbers import ItemNumbers
+from services.recommend.settings import RecommendSettings
+from shared import bus
+from shared.auth import ADMIN, RECOMMEND, new_api_key
+from shared.auth_store import KeyStore
+from shared.clock import real_now_ms
+from shared.database import Database
+from shared.decisions import Decision, decode_decision
+from shared.events import ItemViewed, Line, Purchased, encode, identity_key
+from shared.health import Check
+from shared.keys import Keys
+from shared.migrations import migrate
+from shared.profile import Session, View, encode_view
+from shared.settings import Settings
+from shared.topics import DECISIONS, EVENTS
+from tests.fixtures.waiting import eventually
+
+
+@dataclass(slots=True)
+class Running:
+    """The application, and callers with their keys."""
+
+    settings: Settings
+    http: httpx.AsyncClient
+    metrics: RecommendMetrics
+    server: str
+    browser: str
+    admin: str
+
+    async def ask(self, body: dict[str, Any], *, key: str = "", **headers: str) -> dict[str, Any]:
+        response = await self.http.post(
+            "/v1/recommend",
+            json=body,
+            headers={"Authorization": f"Bearer {key or self.server}", **headers},
+        )
+        assert response.status_code == 200, response.text
+        assert response.headers["cache-control"] == "no-store"
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    async def profile(self, identity: str, view: View, at: int | None = None) -> None:
+        from redis.asyncio import Redis
+
+        async with Redis.from_url(self.settings.redis) as client:
+            key = Keys(self.settings.namespace).profile(identity)
+            mapping: dict[Any, Any] = {"v": encode_view(view), "t": str(at or real_now_ms())}
+            await client.hset(key, mapping=mapping)
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, own: RecommendSettings | None = None, items: int = 20
+) -> AsyncIterator[Running]:
+    await migrate(settings)
+    keys = {}
+    async with Database.open(settings) as database:
+        for name, kind, scopes in (
+            ("server", "server", (RECOMMEND,)),
+            ("browser", "browser", (RECOMMEND,)),
+            ("admin", "server", (ADMIN,)),
+        ):
+            keys[name], kept = new_api_key(kind, scopes)
+            await KeyStore(database).add(kept, 1)
+    metrics, checks = RecommendMetrics(CollectorRegistry()), dict[str, Check]()
+    own = own or RecommendSettings(store_deadline_ms=2_000, deadline_ms=4_000, model_poll_s=0.1)
+    open_deciding = opener(settings, own, metrics, checks)
+    app = create_app(open_deciding, metrics, checks, ["https://shop.example"])
+    async with open_deciding() as deciding:
+        state = {"deciding": deciding, "administration": deciding.administration}
+
+        async def with_state(scope: Any, receive: Any, send: Any) -> None:
+            scope["state"] = dict(state)
+            await app(scope, receive, send)
+
+        transport = httpx.ASGITransport(app=with_state)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+            shop = Running(settings, http, metrics, **keys)
+            await _stock(shop, items)
+            yield shop
+
+
+async def _stock(shop: Running, items: int) -> None:
+    records = [
+        {"item": f"i{n}", "category": f"c{n % 4}", "price": 100, "currency": "EUR"}
+        for n in range(items)
+    ]
+    answer = await shop.http.post(
+        "/v1/admin/items:bulk", json=records, headers={"Authorization": f"Bearer {shop.admin}"}
+    )
+    assert answer.json()["accepted"] == items
+
+    async def stocked() -> bool:
+        ready = await shop.http.get("/health/ready")
+        answer = await shop.ask({"n": 100})
+        return ready.status_code == 200 and len(answer["items"]) == items
+
+    await eventually(stocked, what="the catalogue is live and all is ready")
+
+
+async def produce(settings: Settings, *facts: Any) -> None:
+    async with bus.Producer.open(settings) as producer:
+        for fact in facts:
+            topic = EVENTS.named(settings.namespace)
+            await producer.send(topic, encode(fact), key=identity_key(fact).encode())
+        await producer.flush()
+
+
+def viewed(item: str, at: int, anonymous: str) -> ItemViewed:
+    return ItemViewed(
+        event_id=f"{anonymous}-{at}", occurred_at=at, received_at=at, anonymous=anonymous, item=item
+    )
+
+
+async def test_a_profile_is_answered_with_reasons_and_a_record_is_left(
+    embedded_settings: Settings,
+) -> None:
+    async with running(embedded_settings) as shop:
+        view = View(
+            clock=9,
+            events=3,
+            session=Session(1, 2, ["i1"]),
+            bought=["i5"],
+            affinities={"category": [("c1", 1_000)]},
+        )
+        await shop.profile("c:known", view)
+        answer = await shop.ask({"customer": "known", "n": 3, "placement": "cart", "explain": True})
+        assert (answer["fallback"], answer["consent_mode"]) == ("none", "profiled")
+        assert answer["profile"] == {"events": 3, "clock": 9}
+        assert 0 <= answer["profile_age_ms"] < 60_000
+        assert [item["rank"] for item in answer["items"]] == [1, 2, 3]
+        assert all(item["reasons"] for item in answer["items"])
+        assert answer["items"][0]["reasons"][0]["evidence"]["value"] == "c1"
+        everything = await shop.ask({"customer": "known", "n": 100})
+        assert "i5" not in [item["id"] for item in everything["items"]]
+
+        async def recorded() -> Decision | None:
+            topic = DECISIONS.named(shop.settings.namespace)
+            async for records in bus.scan(shop.settings, topic):
+                for record in records:
+                    decision = decode_decision(record.value or b"")
+                    if decision.decision_id == answer["decision_id"]:
+                        assert record.key == b"c:known"
+                        return decision
+            return None
+
+        decision = await eventually(recorded, what="the record is in the log")
+        assert (decision.placement, decision.customer) == ("cart", "known")
+        assert [item.id for item in decision.answer.items] == [i["id"] for i in answer["items"]]
+        assert len(decision.features) == len(decision.propensities) == 3
+        assert decision.features[0]["category"] == 1.0
+
+
+async def test_what_happens_is_learned_while_it_runs(embedded_settings: Settings) -> None:
+    async with running(embedded_settings) as shop:
+        order = Purchased(
+            event_id="o",
+            occurred_at=5,
+            received_at=5,
+            customer="c",
+            order="o",
+            lines=[Line(item="i9"), Line(item="i13")],
+            total=1,
+            currency="EUR",
+        )
+        await produce(
+            shop.settings, viewed("i3", 1, "a"), viewed("i7", 2, "a"), viewed("i3", 1, "b"), order
+        )
+
+        async def learned() -> bool:
+            session = await shop.ask({"session": ["i3"], "n": 1})
+            cart = await shop.ask({"context": {"cart": ["i9"]}, "n": 1})
+            found = [session["items"][0]["id"], cart["items"][0]["id"]]
+            return found == ["i7", "i13"]
+
+        await eventually(learned, what="sessions and baskets are learned live")
+        answer = await shop.ask({"session": ["i3"], "n": 1})
+        assert answer["fallback"] == "no_profile"
+        assert answer["items"][0]["reasons"][0]["code"] == "similar_sessions"
+
+
+async def test_item_statistics_become_trends(embedded_settings: Settings) -> None:
+    from redis.asyncio import Redis
+
+    async with running(embedded_settings) as shop:
+        keys = Keys(shop.settings.namespace)
+        async with Redis.from_url(shop.settings.redis) as client:
+            await client.hset(keys.item_bucket(1, 480_000), "i11", "40,3,1,0,0")
+            await client.zadd(keys.item_buckets(1), {"480000": 480_000})
+            await client.set(keys.item_position(1), "9")
+
+        async def trends() -> bool:
+            answer = await shop.ask({"n": 1})
+            return bool(answer["fallback"] == "trending" and answer["items"][0]["id"] == "i11")
+
+        await eventually(trends, what="statistics are read")
+        answer = await shop.ask({"n": 1})
+        assert answer["items"][0]["reasons"][0]["evidence"]["views"] == 40
+
+
+async def test_without_the_store_the_request_alone_is_answered(
+    embedded_settings: Settings, own_store: EmbeddedStore
+) -> None:
+    settings = replace(embedded_settings, redis=own_store.url)
+    async with running(settings) as shop:
+        await shop.profile("c:known", View(events=1, affinities={"category": [("c1", 1)]}))
+        await eventually(lambda: _rung(shop, "none"), what="the profile is read")
+        own_store.kill()
+        answer = await shop.ask({"customer": "known", "n": 3})
+        assert answer["fallback"] in {"trending", "catalogue"}
+        assert answer["profile_age_ms"] is None
+        assert len(answer["items"]) == 3
+        assert (await shop.http.get("/health/ready")).status_code == 503
+        assert (await shop.http.get("/health/live")).status_code == 200
+        metrics = (await shop.http.get("/metrics")).text
+        assert "attune_recommend_store_errors_total" in metrics
+        assert 'attune_recommend_fallbacks_total{fallback="' in metrics
+        own_store.restart()
+        await eventually(lambda: _rung(shop, "none"), what="the store is found again")
+
+
+async def _rung(shop: Running, fallback: str) -> bool:
+    answer = await shop.ask({"customer": "known", "n": 1})
+    return bool(answer["fallback"] == fallback)
+
+
+async def test_a_browser_key_reads_no_customers_profile(embedded_settings: Settings) -> None:
+    async with running(embedded_settings) as shop:
+        await shop.profile("c:known", View(events=1, affinities={"category": [("c1", 1)]}))
+        await shop.profile("a:visitor", View(events=1, affinities={"category": [("c2", 1)]}))
+        claimed = await shop.ask({"customer": "known"}, key=shop.browser)
+        assert (claimed["fallback"], claimed["profile_age_ms"]) == ("catalogue", None)
+        forged = {"Attune-Identity-Token": "a.b.c"}
+        assert (await shop.ask({"customer": "known"}, key=shop.browser, **forged))[
+            "profile_age_ms"
+        ] is None
+        visitor = await shop.ask({"anonymous": "visitor", "explain": True}, key=shop.browser)
+        assert visitor["profile"] == {"events": 1, "clock": 0}
+        both = await shop.ask({"customer": "known", "anonymous": "visitor"})
+        assert both["items"][0]["reasons"][0]["evidence"]["value"] == "c1"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (b"{", 400, "JSON"),
+        (b'{"n":0}', 400, "$.n"),
+        (b'{"unknown":1}', 400, "unknown"),
+        (b'{"session":"' + b"x" * 40_000 + b'"}', 413, "32768"),
+    ],
+)
+async def test_bad_requests(
+    embedded_settings: Settings, body: bytes, status: int, said: str
+) -> None:
+    async with running(embedded_settings, items=1) as shop:
+        headers = {"Authorization": f"Bearer {shop.server}", "Origin": "https://shop.example"}
+        response = await shop.http.post("/v1/recommend", content=body, headers=headers)
+        assert response.status_code == status
+        assert said in response.json()["error"]["message"]
+        assert response.headers["access-control-allow-origin"] == "https://shop.example"
+
+
+async def test_keys_scopes_and_queries(embedded_settings: Settings) -> None:
+    async with running(embedded_settings, items=2) as shop:
+        assert (await shop.http.post("/v1/recommend", json={})).status_code == 401
+        admin = {"Authorization": f"Bearer {shop.admin}"}
+        assert (await shop.http.get("/v1/recommend", headers=admin)).status_code == 403
+        server = {"Authorization": f"Bearer {shop.server}"}
+        found = await shop.http.get("/v1/recommend?n=1&session=i0", headers=server)
+        assert len(found.json()["items"]) == 1
+        assert (await shop.http.get("/v1/recommend?x=1", headers=server)).status_code == 400
+        preflight = await shop.http.options(
+            "/v1/recommend", headers={"Origin": "https://x.example"}
+        )
+        assert preflight.status_code == 204
+        assert "access-control-allow-origin" not in preflight.headers
+        assert (await shop.http.put("/v1/recommend", headers=server)).status_code == 405
+
+
+async def test_a_newer_model_takes_over_without_a_failed_request(
+    embedded_settings: Settings,
+) -> None:
+    async with running(embedded_settings) as shop:
+        learned = Learned(ItemNumbers(), SessionIndex(capacity=100))
+        learned.sessions.begin([learned.numbers.number(item) for item in ("i2", "i17")])
+        folder = ModelFolder(Path(shop.settings.models))
+        folder.save(
+            take(learned),
+            Metadata(name="sessions", version="v1", trained_at="2026-01-01T00:00:00Z"),
+        )
+        assert (await shop.ask({}))["model"]["version"] == "untrained"
+        folder.promote("v1")
+
+        async def swapped() -> bool:
+            answer = await shop.ask({"session": ["i2"], "n": 1})
+            return bool(answer["model"]["version"] == "v1" and answer["items"][0]["id"] == "i17")
+
+        await eventually(swapped, what="the new model answers")
+        await produce(shop.settings, viewed("i2", 10, "a"), viewed("i4", 11, "a"))
+
+        async def goes_on() -> bool:
+            answer = await shop.ask({"session": ["i2"], "n": 2})
+            return {"i17", "i4"} == {item["id"] for item in answer["items"]}
+
+        await eventually(goes_on, what="the live tail goes on under the new model")
+
+
+async def test_the_random_arm_by_setting(embedded_settings: Settings) -> None:
+    own = RecommendSettings(random_share=1.0, store_deadline_ms=2_000, deadline_ms=4_000)
+    async with running(embedded_settings, own) as shop:
+        answer = await shop.ask({"anonymous": "x", "n": 4})
+        assert answer["arm"] == "random"
+        assert all(item["explore"] for item in answer["items"])
+        assert answer["items"][0]["reasons"][0]["code"] == "exploration"
