@@ -114,13 +114,14 @@ class GroupConsumer:
 
         A broker that is away yields nothing until it is back. Raises what a listener raised.
         """
+        # Before reading: records read and then not returned would be skipped for good.
+        failure, self._rebalance.failure = self._rebalance.failure, None
+        if failure is not None:
+            raise failure
         with translated(self._settings):
             records: dict[TopicPartition, list[Record]] = await self._client.getmany(
                 timeout_ms=timeout_ms, max_records=max_records
             )
-        failure, self._rebalance.failure = self._rebalance.failure, None
-        if failure is not None:
-            raise failure
         return records
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
@@ -153,6 +154,24 @@ class GroupConsumer:
                     )
                     for (topic, partition), end in ends.items()
                 }
+
+    def caught_up(self) -> frozenset[TopicPartition]:
+        """The partitions of which poll has returned all that the broker's last answer told of.
+
+        Costs no request. A partition of which nothing was fetched yet is not among them.
+        """
+        subscription = self._client._subscription.subscription
+        assignment = None if subscription is None else subscription.assignment
+        if assignment is None:
+            return frozenset()
+        states = {partition: assignment.state_value(partition) for partition in assignment.tps}
+        return frozenset(
+            (topic, partition)
+            for (topic, partition), state in states.items()
+            if state.highwater is not None
+            and state.has_valid_position
+            and state.position >= state.highwater
+        )
 
     async def committed(self, partition: TopicPartition) -> int | None:
         """The group's committed offset, or None where it has none."""

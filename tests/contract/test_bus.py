@@ -227,6 +227,39 @@ async def test_an_error_of_a_listener_comes_out_of_poll(log: Log, group: str) ->
             await eventually(partial(consumer.poll, **POLL))
 
 
+async def test_an_error_of_a_listener_costs_no_records(log: Log, group: str) -> None:
+    async def on_assigned(_: list[bus.TopicPartition]) -> None:
+        raise ArithmeticError("in the listener")
+
+    await fill(log, 40)
+    async with log.group(group=group, topics=[log.events], on_assigned=on_assigned) as consumer:
+        with pytest.raises(ArithmeticError, match="in the listener"):
+            await eventually(partial(consumer.poll, **POLL))
+        assert len(await take(consumer, 40)) == 40
+
+
+async def test_a_member_knows_where_it_has_caught_up(log: Log, group: str) -> None:
+    await fill(log, 40)
+    async with log.group(group=group, topics=[log.events]) as consumer:
+        behind = await take(consumer, 1)
+        everything = frozenset((log.events, number) for number in range(4))
+
+        async def read_all() -> bool:
+            await consumer.poll(**POLL)
+            return consumer.caught_up() == everything
+
+        await eventually(read_all, what="all partitions caught up")
+        first = (log.events, behind[0].partition)
+        consumer.seek(first, behind[0].offset)
+        assert consumer.caught_up() == everything - {first}
+
+
+async def test_a_member_that_has_read_nothing_yet_has_not_caught_up(log: Log, group: str) -> None:
+    await fill(log, 40)
+    async with log.group(group=group, topics=[log.events]) as consumer:
+        assert consumer.caught_up() == frozenset()
+
+
 async def test_a_partition_that_is_not_ours_cannot_be_committed(log: Log, group: str) -> None:
     async with log.group(group=group, topics=[log.events]) as consumer:
         await eventually(consumer.assigned)
