@@ -6,7 +6,8 @@ For each batch, in this order:
 2. Decide each record by itself (`decide`): a fact for `events`, or a dead letter. Never raises.
 3. Send all of it, in the order of the log, so that the facts of one identity keep theirs.
 4. Flush: wait until every record is acknowledged by all replicas.
-5. Commit, per partition, the last offset + 1.
+5. Commit, per partition, the last offset + 1: not after every batch, since the next events would
+   wait for it, but at the latest half a second later, and before partitions are let go.
 
 A process that dies before 5 leaves its batch to the next one, which sends the same again: same
 `src`, same event ids, so profile applies them once. When the log does not answer, 3 and 4 or 5 are
@@ -33,7 +34,8 @@ _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
 _DRAIN_S: Final = 25.0
 """Less than the group waits for a member to let go of its partitions."""
-_POLL_MS: Final = 500
+_POLL_MS: Final = 250
+_COMMIT_S: Final = 0.5
 
 
 class Pipeline:
@@ -53,6 +55,10 @@ class Pipeline:
         self._events_topic = events_topic
         self._dead_letters_topic = dead_letters_topic
         self._max_records = max_records
+        self._sent: dict[TopicPartition, int] = {}
+        self._next_commit = 0.0
+        self.consumer: GroupConsumer | None = None
+        """The member whose offsets are committed; `run` sets it."""
         self._in_hand = asyncio.Lock()
         self._stopping = asyncio.Event()
 
@@ -61,19 +67,20 @@ class Pipeline:
         self._stopping.set()
 
     async def drain(self, _revoked: list[TopicPartition]) -> None:
-        """For the consumer's `on_revoked`: waits until the batch in hand is committed.
+        """For the consumer's `on_revoked`: waits until the batch in hand is sent, and commits.
 
         Gives up after 25 s; the partitions' next owner then sends the batch again.
         """
         try:
             async with asyncio.timeout(_DRAIN_S), self._in_hand:
-                pass
+                await self.commit()
         except TimeoutError:
             log.warning("partitions were taken away before their batch was committed")
 
     async def run(self, consumer: GroupConsumer) -> None:
         """Batch after batch, until `stop`. Raises only what is no trouble of the log."""
         pause = _FIRST_PAUSE_S
+        self.consumer = consumer
         while not self._stopping.is_set():
             try:
                 batch = await consumer.poll(max_records=self._max_records, timeout_ms=_POLL_MS)
@@ -81,16 +88,18 @@ class Pipeline:
                 pause = await self._pause("poll", error, pause)
                 continue
             pause = _FIRST_PAUSE_S
-            if batch:
-                async with self._in_hand:
-                    await self.process(consumer, batch)
+            async with self._in_hand:
+                if batch:
+                    await self.process(batch)
+                if time.monotonic() >= self._next_commit:
+                    await self.commit()
+        async with self._in_hand:
+            await self.commit()
 
-    async def process(
-        self, consumer: GroupConsumer, batch: dict[TopicPartition, list[Record]]
-    ) -> None:
-        """Steps 2 to 5 for one batch.
+    async def process(self, batch: dict[TopicPartition, list[Record]]) -> None:
+        """Steps 2 to 4 for one batch.
 
-        Returns without a commit only where `stop` was called while the log was away.
+        Returns before all is sent only where `stop` was called while the log was away.
         """
         started = time.monotonic()
         now = real_now_ms()
@@ -102,11 +111,18 @@ class Pipeline:
         outcomes = [outcome for _, outcome in decided]
         if not await self._until_done("send", lambda: self._send(outcomes)):
             return
-        offsets = {partition: records[-1].offset + 1 for partition, records in batch.items()}
-        if not await self._until_done("commit", lambda: _commit(consumer, offsets)):
-            return
+        self._sent |= {partition: records[-1].offset + 1 for partition, records in batch.items()}
         _count(decided)
         metrics.BATCH_SECONDS.observe(time.monotonic() - started)
+
+    async def commit(self) -> None:
+        """Step 5. Keeps the offsets where `stop` was called while the log was away."""
+        self._next_commit = time.monotonic() + _COMMIT_S
+        consumer, offsets = self.consumer, dict(self._sent)
+        if consumer is None or not offsets:
+            return
+        if await self._until_done("commit", lambda: _commit(consumer, offsets)):
+            self._sent.clear()
 
     async def _send(self, outcomes: list[Outcome]) -> None:
         send = self._producer.send
@@ -152,7 +168,7 @@ async def _commit(consumer: GroupConsumer, offsets: dict[TopicPartition, int]) -
 
 
 def _count(decided: list[tuple[str, Outcome]]) -> None:
-    """Moves the series, once a batch is committed: a repeated batch counts once here."""
+    """Moves the series, once a batch is sent: a batch that is sent again counts once here."""
     read = Counter((topic, outcome.format) for topic, outcome in decided)
     for (topic, form), number in read.items():
         metrics.EVENTS_IN.labels(topic, form).inc(number)

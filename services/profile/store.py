@@ -75,6 +75,15 @@ class DueTimer(NamedTuple):
     due: int
 
 
+class ItemBatch(NamedTuple):
+    """What a batch adds to one partition's item statistics, from one position to another."""
+
+    partition: int
+    expected: int
+    position: int
+    increments: Increments
+
+
 class ProfileStore:
     """Reads and writes identities for one incarnation of the topic `events`.
 
@@ -180,38 +189,46 @@ class ProfileStore:
                     raise answer
             return answers
 
-    async def item_position(self, partition: int) -> int:
-        """The offset up to which a partition's item statistics stand; -1 before the first."""
+    async def item_positions(self, partitions: Sequence[int]) -> dict[int, int]:
+        """The offsets up to which partitions' item statistics stand; -1 before the first."""
         with _translated():
-            value = await self._redis.get(self._keys.item_position(partition))
-        return -1 if value is None else int(value)
+            pipeline = self._redis.pipeline(transaction=False)
+            for partition in partitions:
+                pipeline.get(self._keys.item_position(partition))
+            values = await pipeline.execute()
+        return {
+            partition: -1 if value is None else int(value)
+            for partition, value in zip(partitions, values, strict=True)
+        }
 
-    async def count_items(
-        self, partition: int, expected: int, position: int, increments: Increments
-    ) -> int:
-        """Adds a batch's counts and moves the position, if it stands at `expected`.
+    async def count_items(self, batches: Sequence[ItemBatch]) -> list[int]:
+        """Adds each partition's counts and moves its position, if that stands where expected.
 
-        Returns the position that stands afterwards: another than `position` means nothing was
-        added, because the partition has been counted further by someone else.
+        Returns the positions that stand afterwards: another than the batch's own means that
+        nothing was added, because somebody else has counted that partition further.
         """
-        buckets = sorted({bucket for bucket, _ in increments})
+        answers = await self._scripts(
+            [(self._count_arguments(batch), "count") for batch in batches]
+        )
+        return [int(answer) for answer in answers]
+
+    def _count_arguments(self, batch: ItemBatch) -> list[Any]:
+        buckets = sorted({bucket for bucket, _ in batch.increments})
         index = {bucket: place for place, bucket in enumerate(buckets, start=1)}
         rows: list[Any] = []
-        for (bucket, item), amounts in increments.items():
+        for (bucket, item), amounts in batch.increments.items():
             rows += (index[bucket], item, ",".join(map(str, amounts)))
-        arguments = [
+        return [
             2 + len(buckets),
-            self._keys.item_position(partition),
-            self._keys.item_buckets(partition),
-            *(self._keys.item_bucket(partition, bucket) for bucket in buckets),
-            expected,
-            position,
+            self._keys.item_position(batch.partition),
+            self._keys.item_buckets(batch.partition),
+            *(self._keys.item_bucket(batch.partition, bucket) for bucket in buckets),
+            batch.expected,
+            batch.position,
             len(buckets),
             *buckets,
             *rows,
         ]
-        (standing,) = await self._scripts([(arguments, "count")])
-        return int(standing)
 
     async def drop_old_buckets(self, partition: int) -> None:
         """Forgets the hour buckets more than 14 days behind the partition's newest."""

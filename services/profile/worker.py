@@ -28,11 +28,10 @@ from services.profile.batch import (
 )
 from services.profile.cache import IdentityCache
 from services.profile.identity import Delivery, Identity
-from services.profile.item_counts import Increments
 from services.profile.offsets import PendingOffsets
 from services.profile.publisher import Publisher
 from services.profile.stages import Stages
-from services.profile.store import DueTimer, ProfileStore
+from services.profile.store import DueTimer, ItemBatch, ProfileStore
 from services.profile.timer_loop import TimerLoop
 from services.profile.window import Verdict
 from shared.bus import GroupConsumer, Rebalanced, Record, TopicPartition
@@ -43,6 +42,7 @@ log = logging.getLogger(__name__)
 
 POLL_MS: Final = 50
 SAVE_ATTEMPTS: Final = 20
+COMMIT_S: Final = 0.25
 LAG_S: Final = 2.0
 CARE_S: Final = 600.0
 BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
@@ -71,6 +71,7 @@ class Worker:
         self._lock = asyncio.Lock()
         self._owned: set[TopicPartition] = set()
         self._item_positions: dict[int, int] = {}
+        self._next_commit = 0.0
         self._next_lag = 0.0
         self._next_care = 0.0
         self.stages = Stages()
@@ -122,7 +123,7 @@ class Worker:
         if mine:
             await self._batch(mine)
         await self._timers.tick({partition for _, partition in self._owned})
-        await self._commit()
+        await self._commit_now_and_then()
         await self._take_care(consumer)
 
     async def _take_care(self, consumer: GroupConsumer) -> None:
@@ -177,22 +178,22 @@ class Worker:
         effects: Mapping[str, Effects],
     ) -> None:
         ends = {partition: batch[-1].offset for (_, partition), batch in records.items()}
-        for partition in ends.keys() - self._item_positions.keys():
-            self._item_positions[partition] = await self._store.item_position(partition)
-        waiting = dict(ends)
-        while waiting:
+        unknown = [partition for partition in ends if partition not in self._item_positions]
+        if unknown:
+            self._item_positions |= await self._store.item_positions(unknown)
+        while True:
             added = item_increments(decoded.deliveries, effects, self._item_positions)
-            for partition, end in list(waiting.items()):
-                if await self._count_partition(partition, end, added.get(partition, {})):
-                    del waiting[partition]
-
-    async def _count_partition(self, partition: int, end: int, added: Increments) -> bool:
-        expected = self._item_positions[partition]
-        if end <= expected or not added:
-            return True
-        standing = await self._store.count_items(partition, expected, end, added)
-        self._item_positions[partition] = standing
-        return standing == end
+            batches = [
+                ItemBatch(partition, self._item_positions[partition], ends[partition], increments)
+                for partition, increments in added.items()
+            ]
+            if not batches:
+                return
+            standing = await self._store.count_items(batches)
+            for batch, position in zip(batches, standing, strict=True):
+                self._item_positions[batch.partition] = position
+            if standing == [batch.position for batch in batches]:
+                return
 
     async def _schedule(self, decoded: Decoded, effects: Mapping[str, Effects]) -> None:
         await self._store.schedule(
@@ -251,6 +252,13 @@ class Worker:
     def _observe_age(self, delivery: Delivery, verdict: Verdict, now: int) -> None:
         if verdict is Verdict.NEW and delivery.accepted_at:
             metrics.AGE.observe(max(0, now - delivery.accepted_at) / 1000)
+
+    async def _commit_now_and_then(self) -> None:
+        # A commit is a round trip that the next facts would wait for.
+        now = time.monotonic()
+        if now >= self._next_commit:
+            self._next_commit = now + COMMIT_S
+            await self._commit()
 
     async def _commit(self) -> None:
         with self.stages.measure("commit"):

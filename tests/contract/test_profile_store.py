@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from services.profile.identity import Delivery, Identity, apply
-from services.profile.store import BUCKETS_KEPT, DueTimer, ProfileStore, RecreatedTopic
+from services.profile.store import BUCKETS_KEPT, DueTimer, ItemBatch, ProfileStore, RecreatedTopic
 from shared.errors import StoreUnavailable
 from shared.keys import Keys
 from shared.profile import decode_view
@@ -77,17 +77,17 @@ async def test_counters_let_the_same_identity_be_written_again(store) -> None:
 
 
 async def test_item_counts_add_up_with_their_position(store) -> None:
-    assert await store.item_position(0) == -1
+    assert await store.item_positions([0, 1]) == {0: -1, 1: -1}
     added = {(5, "lamp"): [1, 0, 0, 0, 2], (6, "mug"): [0, 1, 0, 0, 0]}
-    assert await store.count_items(0, -1, 9, added) == 9
-    assert await store.count_items(0, 9, 12, {(5, "lamp"): [1, 1, 0, 0, 0]}) == 12
-    assert await store.item_position(0) == 12
+    assert await store.count_items([ItemBatch(0, -1, 9, added)]) == [9]
+    assert await store.count_items([ItemBatch(0, 9, 12, {(5, "lamp"): [1, 1, 0, 0, 0]})]) == [12]
+    assert await store.item_positions([0]) == {0: 12}
 
 
 async def test_item_counts_from_an_outdated_position_add_nothing(store) -> None:
-    await store.count_items(0, -1, 9, {(5, "lamp"): [1, 0, 0, 0, 0]})
-    assert await store.count_items(0, -1, 9, {(5, "lamp"): [1, 0, 0, 0, 0]}) == 9
-    assert await store.count_items(0, 3, 20, {(5, "lamp"): [1, 0, 0, 0, 0]}) == 9
+    await store.count_items([ItemBatch(0, -1, 9, {(5, "lamp"): [1, 0, 0, 0, 0]})])
+    assert await store.count_items([ItemBatch(0, -1, 9, {(5, "lamp"): [1, 0, 0, 0, 0]})]) == [9]
+    assert await store.count_items([ItemBatch(0, 3, 20, {(5, "lamp"): [1, 0, 0, 0, 0]})]) == [9]
 
 
 async def test_timers_come_due_by_partition_and_can_be_moved_or_dropped(store) -> None:
@@ -111,8 +111,8 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 async def test_counts_lie_in_redis_as_recommend_reads_them(redis: Redis, namespace: str) -> None:
     keys = Keys(namespace)
     store = ProfileStore(redis, keys, "topic-1")
-    await store.count_items(2, -1, 0, {(5, "lamp"): [1, 0, 0, 0, 2]})
-    await store.count_items(2, 0, 1, {(5, "lamp"): [10, 3, 0, 0, 0]})
+    await store.count_items([ItemBatch(2, -1, 0, {(5, "lamp"): [1, 0, 0, 0, 2]})])
+    await store.count_items([ItemBatch(2, 0, 1, {(5, "lamp"): [10, 3, 0, 0, 0]})])
     assert await redis.hgetall(keys.item_bucket(2, 5)) == {b"lamp": b"11,3,0,0,2"}
     assert await redis.zrange(keys.item_buckets(2), 0, -1) == [b"5"]
 
@@ -122,7 +122,9 @@ async def test_old_buckets_are_dropped(redis: Redis, namespace: str) -> None:
     store = ProfileStore(redis, keys, "topic-1")
     newest = 1_000 + BUCKETS_KEPT
     row = [1, 0, 0, 0, 0]
-    await store.count_items(0, -1, 0, {(1_000, "a"): row, (1_001, "b"): row, (newest, "c"): row})
+    await store.count_items(
+        [ItemBatch(0, -1, 0, {(1_000, "a"): row, (1_001, "b"): row, (newest, "c"): row})]
+    )
     await store.drop_old_buckets(0)
     left = await redis.zrange(keys.item_buckets(0), 0, -1)
     assert left == [b"1001", str(newest).encode()]
