@@ -32,6 +32,10 @@ class PendingOffsets:
             ready.update(self._batches.popleft()[1])
         return ready
 
+    def failed(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Takes back what `durable` gave and the log did not take: it is durable still."""
+        self._batches.appendleft((float("-inf"), dict(offsets)))
+
     def last_due(self) -> float | None:
         """When the newest batch becomes durable (s), or None where nothing waits."""
         return self._batches[-1][0] + self._delay_s if self._batches else None

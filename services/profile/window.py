@@ -14,7 +14,8 @@ from typing import Final
 
 CAPACITY: Final = 512
 WINDOW_MINUTES: Final = 24 * 60
-_MINUTE_BITS: Final = 25
+# Up to the year 2225, which leaves 37 bits for offsets.
+_MINUTE_BITS: Final = 27
 _MINUTE_MASK: Final = (1 << _MINUTE_BITS) - 1
 
 
@@ -38,7 +39,7 @@ class Window:
 
     def __init__(self, marks: dict[int, int] | None = None) -> None:
         self._marks = marks if marks is not None else {}
-        self._newest = max((mark & _MINUTE_MASK for mark in self._marks.values()), default=0)
+        self._newest = _newest(self._marks)
 
     def __len__(self) -> int:
         return len(self._marks)
@@ -59,7 +60,10 @@ class Window:
             self._expire()
         if len(self._marks) <= CAPACITY:
             return False
-        del self._marks[next(iter(self._marks))]
+        dropped = self._marks.pop(next(iter(self._marks)))
+        if dropped & _MINUTE_MASK == self._newest:
+            # As after unpacking: what is kept in memory must not know more than what is written.
+            self._newest = _newest(self._marks)
         return True
 
     def _expire(self) -> None:
@@ -89,3 +93,7 @@ class Window:
             digests.byteswap()
             values.byteswap()
         return cls(dict(zip(digests, values, strict=True)))
+
+
+def _newest(marks: dict[int, int]) -> int:
+    return max((value & _MINUTE_MASK for value in marks.values()), default=0)

@@ -87,18 +87,20 @@ class Worker:
     async def revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Lets go: the batch under way ends first, then nothing of these is processed."""
         async with self._lock:
-            await self._commit()
+            await self._commit_at_last()
             self._owned.difference_update(partitions)
             self._pending.forget(set(partitions))
             self._cache.clear()
+            metrics.LAG.clear()
 
     async def run(self, consumer: GroupConsumer, stop: asyncio.Event) -> None:
         """Works until `stop` is set, then waits for durability and commits."""
         self._consumer = consumer
         failures = 0
         while not stop.is_set():
-            records = await consumer.poll(max_records=self._max_records, timeout_ms=POLL_MS)
+            records: Mapping[TopicPartition, Sequence[Record]] = {}
             try:
+                records = await consumer.poll(max_records=self._max_records, timeout_ms=POLL_MS)
                 async with self._lock:
                     await self._turn(consumer, records)
                 failures = 0
@@ -122,7 +124,8 @@ class Worker:
         rewind(consumer, {partition: records[partition] for partition in records.keys() - mine})
         if mine:
             await self._batch(mine)
-        await self._timers.tick({partition for _, partition in self._owned})
+        # A cart that looks abandoned may have been bought in what is still to be read.
+        await self._timers.tick(partition for _, partition in self._owned & consumer.caught_up())
         await self._commit_now_and_then()
         await self._take_care(consumer)
 
@@ -270,13 +273,22 @@ class Worker:
                 await self._consumer.commit(mine)
             except Rebalanced:
                 log.info("a commit came after a rebalance; the new owner reads again")
+            except Unavailable:
+                self._pending.failed(mine)
+                raise
+
+    async def _commit_at_last(self) -> None:
+        try:
+            await self._commit()
+        except Unavailable as error:
+            log.warning("what was not committed will be read again", exc_info=error)
 
     async def _finish(self) -> None:
         due = self._pending.last_due()
         if due is not None:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
         async with self._lock:
-            await self._commit()
+            await self._commit_at_last()
 
 
 def rewind(consumer: GroupConsumer, records: Mapping[TopicPartition, Sequence[Record]]) -> None:

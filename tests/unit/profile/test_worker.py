@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
+from services.profile import metrics
 from services.profile.cache import IdentityCache
 from services.profile.identity import Identity
 from services.profile.offsets import PendingOffsets
@@ -17,10 +20,12 @@ from services.profile.verify.replay import Replay
 from services.profile.worker import Worker
 from shared import events as facts
 from shared.clock import Clock
+from shared.errors import LogUnavailable
 from shared.events import encode, identity_key
 from shared.triggers import decode
 from tests.fixtures.fake_bus import FakeLog
 from tests.fixtures.fake_profile_store import FakeProfileStore
+from tests.fixtures.fake_readers import FakeGroupConsumer
 from tests.fixtures.waiting import eventually
 from tests.unit.profile.builders import NOW, base, bought, carted, viewed
 
@@ -44,7 +49,9 @@ class System:
                 self.log.append("events", encode(fact), key=key.encode())
 
     @asynccontextmanager
-    async def worker(self, clock: Clock = STILL) -> AsyncIterator[asyncio.Event]:
+    async def worker(
+        self, clock: Clock = STILL, delay_s: float = 0.0
+    ) -> AsyncIterator[asyncio.Event]:
         async with self.log.producer() as producer:
             publisher = Publisher(producer, "")  # type: ignore[arg-type]
             cache = IdentityCache(100)
@@ -54,7 +61,7 @@ class System:
                 publisher,
                 timers,
                 cache,
-                PendingOffsets(0.0),
+                PendingOffsets(delay_s),
                 max_records=3,
             )
             stop = asyncio.Event()
@@ -220,3 +227,86 @@ async def test_two_members_share_the_partitions_without_counting_twice() -> None
             await eventually(system.drained)
         await eventually(system.drained)
     await system.check()
+
+
+def failing_once(monkeypatch: pytest.MonkeyPatch, name: str) -> list[str]:
+    """The consumer's method of that name does not answer the first time; what was called after."""
+    calls: list[str] = []
+    real = getattr(FakeGroupConsumer, name)
+
+    async def method(self: FakeGroupConsumer, *args: Any, **kwargs: Any) -> Any:
+        calls.append(name)
+        if len(calls) == 1:
+            raise LogUnavailable("the log at fake does not answer")
+        return await real(self, *args, **kwargs)
+
+    monkeypatch.setattr(FakeGroupConsumer, name, method)
+    return calls
+
+
+async def test_offsets_whose_commit_failed_are_committed_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = failing_once(monkeypatch, "commit")
+    system = System()
+    system.write(viewed(1))
+    async with system.worker(delay_s=0.05):
+        await eventually(system.drained)
+    assert len(calls) > 1
+    await system.check()
+
+
+async def test_a_poll_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing_once(monkeypatch, "poll")
+    system = System()
+    system.write(*story())
+    await system.settle()
+    await system.check()
+
+
+async def test_partitions_are_let_go_even_where_their_last_commit_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    system = System()
+    system.write(*story())
+    async with system.worker(delay_s=0.3):
+        await eventually(lambda: len(system.store.rows) == 7, what="everything applied")
+        await asyncio.sleep(0.35)
+        calls = failing_once(monkeypatch, "commit")
+        async with system.worker():
+            system.write(*(viewed(200 + n, NOW, customer=f"shopper-{n % 5}") for n in range(20)))
+            await eventually(system.drained)
+        await eventually(system.drained)
+    assert len(calls) > 1
+    await system.check()
+
+
+async def test_a_stop_while_the_log_is_away_ends_quietly() -> None:
+    system = System()
+    system.write(*story())
+    async with system.worker(delay_s=0.3):
+        await eventually(lambda: len(system.store.rows) == 7, what="everything applied")
+        system.log.down = True
+    system.log.down = False
+    await system.settle()
+    await system.check()
+
+
+async def test_timers_wait_until_the_log_has_been_read_to_its_end() -> None:
+    system = System()
+    system.write(carted(1, NOW - 2 * DELAY_MS, "lamp"))
+    system.write(*(viewed(10 + n, NOW - DELAY_MS + n) for n in range(10)))
+    system.write(bought(2, NOW - 5, "lamp"))
+    await system.settle()
+    async with system.worker():
+        await eventually(lambda: not any(system.store.timers.values()), what="timers settled")
+    assert system.log.records("triggers.email") == []
+    await system.check()
+
+
+async def test_the_lag_of_partitions_that_went_is_told_no_longer() -> None:
+    store, pending = FakeProfileStore(), PendingOffsets(0.0)
+    worker = Worker(store, None, None, IdentityCache(1), pending)  # type: ignore[arg-type]
+    metrics.LAG.labels(0).set(5)
+    await worker.revoked([("events", 0)])
+    assert REGISTRY.get_sample_value("attune_profile_lag", {"partition": "0"}) is None
