@@ -25,7 +25,7 @@ class Keys:
         return self._tagged(identity, "profile")
 
     def item_position(self, partition: int) -> str:
-        """String, kept. Position up to which a partition's item statistics stand."""
+        """String, kept: incarnation of `events` / offset up to which its item statistics stand."""
         return self._tagged(f"items.{partition}", "position")
 
     def item_bucket(self, partition: int, bucket: int) -> str:

@@ -11,11 +11,12 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from services.profile.identity import Identity, OutboxEntry, stable_id
 from services.profile.item_counts import Increments
 from services.profile.state import decode_state, encode_state
+from services.profile.store_scripts import COUNT, SAVE
 from services.profile.view import project
 from services.profile.window import Window
 from shared.errors import AttuneError, StoreUnavailable
@@ -23,38 +24,6 @@ from shared.keys import Keys
 from shared.profile import encode_view
 
 BUCKETS_KEPT: Final = 14 * 24
-
-_SAVE: Final = """
-local n = redis.call('HGET', KEYS[1], 'n') or '0'
-if n ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'n', ARGV[2], 'v', ARGV[3], 's', ARGV[4], 'p', ARGV[5],
-           'd', ARGV[6], 'o', ARGV[7], 't', ARGV[8])
-return 1
-"""
-
-# KEYS: position, set of buckets, then one hash for each bucket. ARGV: position expected, position
-# to write, number of buckets kept, bucket numbers..., then triples (key index, item, increments).
-_COUNT: Final = """
-local standing = redis.call('GET', KEYS[1]) or '-1'
-if standing ~= ARGV[1] then return standing end
-local buckets = #KEYS - 2
-for i = 1, buckets do redis.call('ZADD', KEYS[2], ARGV[3 + i], ARGV[3 + i]) end
-for i = 4 + buckets, #ARGV, 3 do
-  local key = KEYS[2 + tonumber(ARGV[i])]
-  local old = redis.call('HGET', key, ARGV[i + 1])
-  local new = ARGV[i + 2]
-  if old then
-    local sums, add = {}, string.gmatch(new, '%d+')
-    for count in string.gmatch(old, '%d+') do
-      sums[#sums + 1] = string.format('%d', tonumber(count) + tonumber(add()))
-    end
-    new = table.concat(sums, ',')
-  end
-  redis.call('HSET', key, ARGV[i + 1], new)
-end
-redis.call('SET', KEYS[1], ARGV[2])
-return ARGV[2]
-"""
 
 _outbox_encoder = msgspec.msgpack.Encoder()
 _outbox_decoder = msgspec.msgpack.Decoder(list[OutboxEntry])
@@ -112,11 +81,7 @@ class ProfileStore:
         if counter is None or state is None or positions is None:
             return Identity(key)
         incarnation, offsets = _positions_decoder.decode(positions)
-        if incarnation != self._incarnation:
-            raise RecreatedTopic(
-                "profiles were folded from another incarnation of the topic events; "
-                "rebuild them or use a new namespace"
-            )
+        self._refuse_other(incarnation)
         return Identity(
             key=key,
             counter=int(counter),
@@ -173,8 +138,8 @@ class ProfileStore:
         with _translated():
             for _ in range(2):
                 if not self._save_sha:
-                    self._save_sha = str(await self._redis.script_load(_SAVE))
-                    self._count_sha = str(await self._redis.script_load(_COUNT))
+                    self._save_sha = str(await self._redis.script_load(SAVE))
+                    self._count_sha = str(await self._redis.script_load(COUNT))
                 shas = {"save": self._save_sha, "count": self._count_sha}
                 pipeline = self._redis.pipeline(transaction=False)
                 for arguments, script in calls:
@@ -196,10 +161,21 @@ class ProfileStore:
             for partition in partitions:
                 pipeline.get(self._keys.item_position(partition))
             values = await pipeline.execute()
-        return {
-            partition: -1 if value is None else int(value)
-            for partition, value in zip(partitions, values, strict=True)
-        }
+        return dict(zip(partitions, map(self._offset, values), strict=True))
+
+    def _offset(self, position: bytes | None) -> int:
+        if not position:
+            return -1
+        incarnation, _, offset = position.decode().partition("/")
+        self._refuse_other(incarnation)
+        return int(offset)
+
+    def _refuse_other(self, incarnation: str) -> None:
+        if incarnation != self._incarnation:
+            raise RecreatedTopic(
+                "profiles were folded from another incarnation of the topic events; "
+                "rebuild them or use a new namespace"
+            )
 
     async def count_items(self, batches: Sequence[ItemBatch]) -> list[int]:
         """Adds each partition's counts and moves its position, if that stands where expected.
@@ -210,7 +186,7 @@ class ProfileStore:
         answers = await self._scripts(
             [(self._count_arguments(batch), "count") for batch in batches]
         )
-        return [int(answer) for answer in answers]
+        return [self._offset(answer) for answer in answers]
 
     def _count_arguments(self, batch: ItemBatch) -> list[Any]:
         buckets = sorted({bucket for bucket, _ in batch.increments})
@@ -223,8 +199,8 @@ class ProfileStore:
             self._keys.item_position(batch.partition),
             self._keys.item_buckets(batch.partition),
             *(self._keys.item_bucket(batch.partition, bucket) for bucket in buckets),
-            batch.expected,
-            batch.position,
+            "" if batch.expected < 0 else f"{self._incarnation}/{batch.expected}",
+            f"{self._incarnation}/{batch.position}",
             len(buckets),
             *buckets,
             *rows,
@@ -294,5 +270,8 @@ class ProfileStore:
 def _translated() -> Iterator[None]:
     try:
         yield
+    except ResponseError as error:
+        # Its text may quote the command, and commands name people.
+        raise StoreUnavailable(f"Redis refused a command: {type(error).__name__}") from error
     except (RedisError, OSError, TimeoutError) as error:
         raise StoreUnavailable(f"Redis: {type(error).__name__}: {error}") from error

@@ -137,6 +137,34 @@ async def test_state_of_a_recreated_topic_is_refused(redis: Redis, namespace: st
         await ProfileStore(redis, Keys(namespace), "topic-2").load(["c:alice"])
 
 
+async def test_statistics_of_a_recreated_topic_are_refused(redis: Redis, namespace: str) -> None:
+    row = {(5, "lamp"): [1, 0, 0, 0, 0]}
+    await ProfileStore(redis, Keys(namespace), "topic-1").count_items([ItemBatch(0, -1, 9, row)])
+    other = ProfileStore(redis, Keys(namespace), "topic-2")
+    with pytest.raises(RecreatedTopic):
+        await other.item_positions([0])
+    with pytest.raises(RecreatedTopic):
+        await other.count_items([ItemBatch(0, -1, 3, row)])
+
+
+async def test_what_the_store_refuses_is_told_without_naming_anybody(
+    redis: Redis, namespace: str
+) -> None:
+    keys = Keys(namespace)
+    store = ProfileStore(redis, keys, "topic-1")
+    await redis.set(keys.profile("c:alice"), "no hash")
+    await redis.set(keys.timers(0), "no sorted set")
+    for refused in (
+        store.load(["c:alice"]),
+        store.views(["c:alice"]),
+        store.save([identity()]),
+        store.schedule([DueTimer(0, "c:alice", NOW)]),
+    ):
+        with pytest.raises(StoreUnavailable, match="ResponseError") as told:
+            await refused
+        assert "alice" not in str(told.value)
+
+
 async def test_scripts_survive_a_flush_of_the_script_cache(redis: Redis, namespace: str) -> None:
     store = ProfileStore(redis, Keys(namespace), "topic-1")
     written = identity()
