@@ -4,12 +4,15 @@ Pure. `catalogue_tail` feeds it from the topic `catalogue`. What an event states
 the shop may have sold at another price, or under another category, than stands there now.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from shared import catalogue
 from shared.events import AnyFact, ItemFact
+
+_ITEM: Final = catalogue.item_key("")
+"""How the keys of items begin; offers and placements have others."""
 
 
 class ItemDetails(NamedTuple):
@@ -31,13 +34,14 @@ class KnownItems:
         return len(self._items)
 
     def apply(self, key: bytes | None, value: bytes | None) -> None:
-        """One record of `catalogue`; an empty value forgets the item.
+        """One record of `catalogue`; an empty value under an item's key forgets the item.
 
         Records that do not decode are passed over: the item's facts then stay as they came.
         """
         if not value:
             name = (key or b"").decode(errors="replace")
-            self._items.pop(name.removeprefix("item:"), None)
+            if name.startswith(_ITEM):
+                self._items.pop(name.removeprefix(_ITEM), None)
             return
         try:
             change = catalogue.decode(value)

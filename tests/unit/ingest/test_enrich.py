@@ -71,3 +71,13 @@ def test_other_records_and_facts_are_passed_over(items: KnownItems) -> None:
     fact = Searched(**BASE, query="mug")
     items.enrich(fact)
     assert fact.query == "mug"
+
+
+@pytest.mark.parametrize("key", [b"offer:mug", b"placement:mug", b"mug", b"\xff", None])
+def test_only_an_items_own_deletion_forgets_it(items: KnownItems, key: bytes | None) -> None:
+    odd = ItemChanged(item="offer:mug", category="odd")
+    items.apply(b"item:offer:mug", catalogue.encode(odd))
+    items.apply(key, None)
+    assert len(items) == 2
+    items.apply(b"item:offer:mug", None)
+    assert len(items) == 1

@@ -1,12 +1,14 @@
 """Judging: an event's result, topic, key and headers; who vouches for whom."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from services.ingest.collector.judge import (
     MOST_TOKENS,
     Arrival,
+    Format,
     RawRecord,
     Result,
     judge,
@@ -14,6 +16,7 @@ from services.ingest.collector.judge import (
     sent_at,
 )
 from services.ingest.collector.split import Parts
+from services.ingest.normalise import normalise
 from shared.headers import find
 
 TRUSTED = Arrival("native", received_at=1_800_000_000_000, at=5, max_bytes=2_000, trusted=True)
@@ -168,3 +171,21 @@ def test_the_batch_time_is_read_where_it_is_legible(
     stated: str | int | None, expected: int | None
 ) -> None:
     assert sent_at(Parts([b"{}"], stated)) == expected
+
+
+@pytest.mark.parametrize("format_", ["native", "segment"])
+def test_no_browser_says_where_an_event_came_from(format_: Format) -> None:
+    arrival = replace(BROWSER, format=format_)
+    claim = "import:shop"
+    stated = {"source": claim, "headers": {"source": claim}, "context": {"source": claim}}
+    value = event(anonymous="v", customer=..., **stated)
+    if format_ == "segment":
+        call = {"type": "page", "messageId": "m", "anonymousId": "v", "properties": stated}
+        value = json.dumps(call | stated).encode()
+    _, record = kept(value, arrival)
+    assert find(record.headers, "source") is None
+    assert {name for name, _ in record.headers} == {"format", "received_at", "at", "auth"}
+    fact = normalise(record.value, record.headers, received_at=arrival.received_at)
+    assert fact.source == format_
+    forged = (*record.headers, ("source", claim.encode()))
+    assert normalise(record.value, forged, received_at=arrival.received_at).source == format_
