@@ -45,7 +45,7 @@ class KnownItems:
             return
         try:
             change = catalogue.decode(value)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return
         if isinstance(change, catalogue.ItemChanged):
             self._items[change.item] = ItemDetails(

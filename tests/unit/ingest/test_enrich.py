@@ -81,3 +81,10 @@ def test_only_an_items_own_deletion_forgets_it(items: KnownItems, key: bytes | N
     assert len(items) == 2
     items.apply(b"item:offer:mug", None)
     assert len(items) == 1
+
+
+def test_a_change_that_is_nested_too_deep_is_passed_over(items: KnownItems) -> None:
+    depth = 20_000
+    value = b'{"type":"item_changed","item":"pot","fields":{"a":' + b"[" * depth + b"]" * depth
+    items.apply(b"item:pot", value + b"}}")
+    assert len(items) == 1
