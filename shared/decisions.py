@@ -1,6 +1,6 @@
 """Decisions on offers: what /v1/recommend answers, and the record it leaves in `decisions`."""
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import msgspec
 from msgspec import Struct
@@ -96,8 +96,12 @@ def encode_answer(answer: Recommendation) -> bytes:
     return _encoder.encode(answer)
 
 
-def encode_decision(decision: Decision) -> bytes:
-    """The record's JSON, as it stands in `decisions`."""
+def encode_decision(decision: Decision, answer: bytes | None = None) -> bytes:
+    """The record's JSON, as it stands in `decisions`. answer: the JSON of `decision.answer`, where
+    that was encoded already."""
+    if answer is not None:
+        encoded = cast("Recommendation", msgspec.Raw(answer))
+        decision = msgspec.structs.replace(decision, answer=encoded)
     return _encoder.encode(decision)
 
 

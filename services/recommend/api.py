@@ -24,7 +24,6 @@ from services.recommend.metrics import RecommendMetrics
 from services.recommend.request import LARGEST_BODY, RecommendRequest, parse_body, parse_query
 from services.recommend.service import Recommender
 from shared.auth import RECOMMEND, Principal
-from shared.decisions import encode_answer
 from shared.errors import AttuneError, Busy, InvalidInput, TooLarge, Unavailable
 from shared.health import Check, routes
 
@@ -130,8 +129,7 @@ class RecommendEndpoint:
         principal.require(RECOMMEND)
         request = await _request(scope, receive, headers)
         token = _text(headers.get(b"attune-identity-token"))
-        answer = await deciding.recommender.recommend(request, principal, token)
-        return encode_answer(answer)
+        return await deciding.recommender.recommend(request, principal, token)
 
     def _cors(self, headers: dict[bytes, bytes]) -> list[Header]:
         origin = headers.get(b"origin")

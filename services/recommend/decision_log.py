@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from services.recommend.metrics import RecommendMetrics
-from shared.decisions import Decision, encode_decision
 from shared.errors import AttuneError, LogUnavailable
 from shared.headers import Headers
 
@@ -22,7 +21,7 @@ FLUSH_S: Final = 5.0
 RETRY_S: Final = 0.5
 
 _logger = logging.getLogger(__name__)
-Waiting = Callable[[], tuple[bytes, Decision]]
+Waiting = Callable[[], tuple[bytes, bytes]]
 
 
 class Sender(Protocol):
@@ -51,7 +50,7 @@ class DecisionLog:
         return len(self._waiting)
 
     def put(self, make: Waiting) -> None:
-        """Leave a record; `make` builds it (key and decision) when its turn comes."""
+        """Leave a record; `make` builds it (key and value) when its turn comes."""
         if len(self._waiting) >= self._size:
             self._metrics.dropped_decisions("buffer_full")
             return
@@ -73,8 +72,8 @@ class DecisionLog:
 
     async def _send(self, count: int) -> None:
         for _ in range(count):
-            key, decision = self._waiting[0]()
-            await self._sender.send(self._topic, encode_decision(decision), key=key)
+            key, value = self._waiting[0]()
+            await self._sender.send(self._topic, value, key=key)
             self._waiting.popleft()
         self._metrics.decisions_written.inc(count)
 

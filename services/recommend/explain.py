@@ -5,15 +5,18 @@ never another shopper.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+import numpy as np
+
+from services.recommend.arrays import Numbers
 from services.recommend.candidates.affinity import Tastes
-from services.recommend.candidates.bought_together import Pairs
+from services.recommend.candidates.bought_together import Pairs, cause_of
 from services.recommend.candidates.sessions import Neighbours, why_neighbours
 from services.recommend.catalogue.index import Catalogue
-from services.recommend.features import FEATURES
+from services.recommend.compiled import compiled
+from services.recommend.features import FEATURES, Matrix
 from services.recommend.popularity import Popularity, column_of, label_of
-from services.recommend.ranking import Ranker
 from services.recommend.situation import Situation
 from shared.catalogue import OfferChanged
 from shared.decisions import Reason
@@ -30,18 +33,18 @@ PROMOTION: Final = "promotion"
 MOST_REASONS: Final = 2
 _FIELDS: Final = {"category": "category", "brand": "brand", "price": "price_band"}
 _COUNTED: Final = {"trend": TRENDING, "conversion": CONVERTS}
+_NOTHING: Final = -1
 _NAMES: Final = tuple(FEATURES)
-_PLACES: Final = range(len(_NAMES))
 
 
 @dataclass(frozen=True, slots=True)
 class Grounds:
     """What the sources found, beside the scores: the neighbours and the session they were asked
-    for (item ids, as numbered), and item number → the anchor it goes with."""
+    for and the anchors to complete, as item numbers."""
 
     neighbours: Neighbours | None
     asked: list[int]
-    causes: dict[int, int]
+    anchors: list[int]
     tastes: Tastes
 
 
@@ -64,31 +67,30 @@ class Explainer:
 
     def explain(
         self,
-        ranker: Ranker,
+        moved: Matrix,
         rows: list[int],
         numbers: list[int],
-        features: list[list[float]],
         catalogue: Catalogue,
     ) -> list[list[Reason]]:
-        """Reasons of each item (row, number and features side by side), the strongest first."""
+        """Reasons of each item (row, number and how much each feature moved its score, side by
+        side), the strongest first."""
         shared = self._shared(numbers)
         counts = self._popularity.evidence(rows)
         explained = []
-        for place, values in enumerate(features):
-            moved = ranker.contributions(values)
+        for place, features in enumerate(_strongest(moved).tolist()):
             reasons: list[Reason] = []
-            for feature in sorted(_PLACES, key=moved.__getitem__, reverse=True)[:MOST_REASONS]:
-                if moved[feature] <= 0.0:
+            for feature in features:
+                if feature == _NOTHING:
                     break
                 name = _NAMES[feature]
                 if name == "session":
                     reasons.extend(self._similar(*shared[place]))
-                elif name == "together":
-                    reasons.extend(self._completes(numbers[place]))
-                elif name in _FIELDS:
-                    reasons.extend(self._liked(catalogue, rows, name, place))
                 elif name in _COUNTED:
                     reasons.append(Reason(code=_COUNTED[name], evidence=counts[place]))
+                elif name in _FIELDS:
+                    reasons.extend(self._liked(catalogue, rows[place], name))
+                elif name == "together":
+                    reasons.extend(self._completes(numbers[place]))
             explained.append(reasons or [Reason(code=CATALOGUE)])
         return explained
 
@@ -101,32 +103,41 @@ class Explainer:
         if not sessions:
             return []
         item = self._ids[self._grounds.asked[position - 1]]
-        evidence = {"events": self._events(item), "sessions": sessions}
+        evidence = {"events": self._situation.evidence(item), "sessions": sessions}
         return [Reason(code=SIMILAR_SESSIONS, evidence=evidence)]
 
     def _completes(self, number: int) -> list[Reason]:
-        anchor = self._grounds.causes.get(number)
+        anchor = cause_of(self._pairs, self._grounds.anchors, number)
         if anchor is None:
             return []
         orders = self._pairs.together(anchor, number)
-        evidence = {"events": self._events(self._ids[anchor]), "orders": orders}
+        evidence = {"events": self._situation.evidence(self._ids[anchor]), "orders": orders}
         return [Reason(code=BOUGHT_TOGETHER, evidence=evidence)]
 
-    def _liked(
-        self, catalogue: Catalogue, rows: list[int], feature: str, place: int
-    ) -> list[Reason]:
+    def _liked(self, catalogue: Catalogue, row: int, feature: str) -> list[Reason]:
         name = _FIELDS[feature]
         known = self._grounds.tastes.get(name, {})
-        code = int(column_of(catalogue, name)[rows[place]])
+        code = int(column_of(catalogue, name)[row])
         if code not in known:
             return []
         share = round(known[code] / (sum(known.values()) or 1), 3)
         evidence = {"field": name, "value": label_of(catalogue, name, code), "share": share}
         return [Reason(code=AFFINITY, evidence=evidence)]
 
-    def _events(self, item: str) -> list[dict[str, Any]]:
-        event = self._situation.events.get(item)
-        return [event] if event is not None else []
+
+@compiled("int64[:, ::1](float64[:, ::1])")
+def _strongest(moved: Matrix) -> Numbers:
+    """By item the features that raised its score most, of equal ones the first named."""
+    found = np.full((len(moved), MOST_REASONS), _NOTHING)
+    for item in range(len(moved)):
+        for place in range(MOST_REASONS):
+            most = 0.0
+            for feature in range(moved.shape[1]):
+                value = moved[item, feature]
+                if value > most and (place == 0 or feature != found[item, 0]):
+                    most = value
+                    found[item, place] = feature
+    return found
 
 
 def why_promoted(offer: OfferChanged) -> Reason:

@@ -1,23 +1,44 @@
-"""The ranker's features, one function each: computed once, at decision time, and logged.
+"""The ranker's features: computed once, at decision time, and logged.
 
-Fourth step of `pipeline`. Pure. A feature takes the candidates and gives one number each, in
-[0, 1] unless it says otherwise; what a model was trained on is named in FEATURES, in that order.
+Fourth step of `pipeline`. Pure. Each is one number a candidate, in [0, 1] unless it says
+otherwise; what a model was trained on is named in FEATURES, in that order.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.recommend.arrays import NO_SCORES, Numbers, Scores
+from services.recommend.arrays import Codes, Numbers, Scores
 from services.recommend.candidates.affinity import Tastes
-from services.recommend.candidates.pool import Pool
+from services.recommend.candidates.pool import SCORED, SEEN, Pool
 from services.recommend.catalogue.index import Catalogue
-from services.recommend.popularity import Popularity, column_of
+from services.recommend.compiled import compiled
+from services.recommend.popularity import Popularity
 
 Matrix: TypeAlias = NDArray[np.float64]
+"""One row a candidate, one column a feature."""
+
+FEATURES: Final = {
+    "session": "Votes of sessions like this one, relative to the best candidate's.",
+    "together": "Cosine of being in one order with what the shopper has or just bought.",
+    "category": "Share of the item's category in the shopper's preferences.",
+    "brand": "Share of the item's brand in the shopper's preferences.",
+    "price": "Share of the item's price band in the shopper's preferences.",
+    "trend": "How much the item is wanted now, logarithmic, relative to the most wanted.",
+    "conversion": "Purchases a view, smoothed, against the shop's average.",
+    "seen": "1 for what the shopper looked at lately and did not buy.",
+}
+PREFERENCES: Final = ("category", "brand", "price_band")
+"""Affinity fields, in the order of their features."""
+MOST_VALUES: Final = 8
+"""Preferred values of one field that count."""
+
+SESSION_VOTES: Final = SCORED.index("session")
+COSINES: Final = SCORED.index("together")
+_NO_CODE: Final = -2
+_WIDTH: Final = len(FEATURES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,87 +51,91 @@ class Candidates:
     popularity: Popularity
 
 
-Feature: TypeAlias = Callable[[Candidates], "Scores | float"]
-
-
-def session(candidates: Candidates) -> Scores | float:
-    """Votes of sessions like this one, relative to the best candidate's."""
-    votes = candidates.pool.scores.get("session", NO_SCORES)
-    greatest = votes.max() if len(votes) else 0.0
-    return votes / greatest if greatest > 0.0 else 0.0
-
-
-def together(candidates: Candidates) -> Scores | float:
-    """Cosine of being in one order with what the shopper has or just bought."""
-    column = candidates.pool.scores.get("together", NO_SCORES)
-    return column if len(column) else 0.0
-
-
-def category(candidates: Candidates) -> Scores | float:
-    """Share of the item's category in the shopper's preferences."""
-    return _preference(candidates, "category")
-
-
-def brand(candidates: Candidates) -> Scores | float:
-    """Share of the item's brand in the shopper's preferences."""
-    return _preference(candidates, "brand")
-
-
-def price(candidates: Candidates) -> Scores | float:
-    """Share of the item's price band in the shopper's preferences."""
-    return _preference(candidates, "price_band")
-
-
-def trend(candidates: Candidates) -> Scores | float:
-    """How much the item is wanted now, logarithmic, relative to the most wanted."""
-    return _by_row(candidates.popularity.trending, candidates.pool.rows)
-
-
-def conversion(candidates: Candidates) -> Scores | float:
-    """Purchases a view, smoothed, against the shop's average."""
-    return _by_row(candidates.popularity.conversion, candidates.pool.rows)
-
-
-def seen(candidates: Candidates) -> Scores | float:
-    """1 for what the shopper looked at lately and did not buy."""
-    column = candidates.pool.scores.get("seen", NO_SCORES)
-    return column if len(column) else 0.0
-
-
-FEATURES: Final[dict[str, Feature]] = {
-    feature.__name__: feature
-    for feature in (session, together, category, brand, price, trend, conversion, seen)
-}
-
-
 def compute(candidates: Candidates) -> Matrix:
-    """One row a candidate, one column a feature, in the order of FEATURES."""
-    matrix = np.empty((len(FEATURES), len(candidates.pool.rows)))
-    for place, feature in enumerate(FEATURES.values()):
-        matrix[place] = feature(candidates)
-    return matrix.T
+    """The features of the pool's candidates, in the order of FEATURES."""
+    pool, columns, popularity = candidates.pool, candidates.catalogue.columns, candidates.popularity
+    codes, shares = _preferences(candidates.tastes)
+    return _fill(
+        pool.rows,
+        pool.scores,
+        pool.count,
+        columns.category,
+        columns.brand,
+        columns.price_band,
+        codes,
+        shares,
+        popularity.trending,
+        popularity.conversion,
+    )
 
 
-def _by_row(column: Scores, rows: Numbers) -> Scores | float:
-    size = len(column)
-    if not size:
-        return 0.0
-    if not len(rows) or int(rows.max()) < size:
-        return column[rows]
-    values = np.zeros(len(rows))
-    inside = rows < size
-    values[inside] = column[rows[inside]]
-    return values
+def _preferences(tastes: Tastes) -> tuple[Numbers, Matrix]:
+    """For each of PREFERENCES the codes preferred, padded with codes that no item has, and
+    their shares, behind a 0 for all other codes."""
+    codes: list[int] = []
+    shares: list[float] = []
+    for name in PREFERENCES:
+        known = tastes.get(name) or {}
+        total = sum(known.values()) or 1
+        kept = list(known)[:MOST_VALUES]
+        padding = MOST_VALUES - len(kept)
+        codes += kept
+        codes += [_NO_CODE] * padding
+        shares.append(0.0)
+        shares += [known[code] / total for code in kept]
+        shares += [0.0] * padding
+    count = len(PREFERENCES)
+    return np.array(codes, dtype=np.int64).reshape(count, -1), np.array(shares).reshape(count, -1)
 
 
-def _preference(candidates: Candidates, name: str) -> Scores | float:
-    known = candidates.tastes.get(name)
-    if not known:
-        return 0.0
-    codes = column_of(candidates.catalogue, name)[candidates.pool.rows]
-    # the last entry stays 0: it is what code NONE (-1) and codes beyond the table read
-    table = np.zeros(max(known) + 2)
-    table[list(known)] = list(known.values())
-    total = sum(known.values()) or 1
-    shares: Scores = table[np.minimum(codes, len(table) - 1)] / total
-    return shares
+@compiled("float64(int64, int64, int64[:, ::1], float64[:, ::1])")
+def _share(code: int, name: int, codes: Numbers, shares: Matrix) -> float:
+    # no way out of the loop: which value matches cannot be foretold, and a wrong guess of the
+    # processor's costs more than eight comparisons
+    which = 0
+    for at in range(MOST_VALUES):
+        which += (at + 1) * (codes[name, at] == code)
+    return float(shares[name, which])
+
+
+@compiled(
+    "float64[:, ::1](int64[::1], float64[:, ::1], int64, int32[::1], int32[::1], int8[::1],"
+    " int64[:, ::1], float64[:, ::1], float64[::1], float64[::1])"
+)
+def _fill(
+    rows: Numbers,
+    scores: Matrix,
+    count: int,
+    category: Codes,
+    brand: Codes,
+    price_band: NDArray[np.int8],
+    codes: Numbers,
+    shares: Matrix,
+    trending: Scores,
+    conversion: Scores,
+) -> Matrix:
+    greatest = 0.0
+    for at in range(count):
+        greatest = max(greatest, scores[SESSION_VOTES, at])
+    features = np.zeros((count, _WIDTH))
+    for at in range(count):
+        row = rows[at]
+        if greatest > 0.0:
+            features[at, 0] = scores[SESSION_VOTES, at] / greatest
+        features[at, 1] = scores[COSINES, at]
+        features[at, 2] = _share(category[row], 0, codes, shares)
+        features[at, 3] = _share(brand[row], 1, codes, shares)
+        features[at, 4] = _share(price_band[row], 2, codes, shares)
+        # items newer than these sums have no trend yet
+        if row < len(trending):
+            features[at, 5] = trending[row]
+            features[at, 6] = conversion[row]
+        features[at, 7] = scores[SEEN, at]
+    return features
+
+
+def as_records(features: Matrix | None, count: int) -> list[dict[str, Any]]:
+    """Features by name, of `count` items of which the first have a row."""
+    rows = [] if features is None else features.tolist()
+    named = [dict(zip(FEATURES, row, strict=True)) for row in rows]
+    return named + [{} for _ in range(count - len(named))]

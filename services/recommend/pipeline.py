@@ -13,11 +13,9 @@ catalogue   nobody was seen in the shop yet: items in the order of their ids
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
-import numpy as np
-
-from services.recommend.arrays import Numbers, Scores
+from services.recommend.arrays import Numbers, Scores, best_first
 from services.recommend.availability import Availability, Stock
 from services.recommend.candidates.affinity import preferred, tastes_of
 from services.recommend.candidates.bought_together import Pairs, score_together
@@ -32,13 +30,14 @@ from services.recommend.candidates.trending import catalogue_order, trending
 from services.recommend.experiment import draw_items
 from services.recommend.explain import CATALOGUE, Explainer, Grounds, why_promoted, why_random
 from services.recommend.features import Candidates, Matrix, compute
-from services.recommend.policy import Policy, counted, personal_rules
+from services.recommend.policy import Rules, counted, personal_rules
 from services.recommend.popularity import Popularity
-from services.recommend.ranking import Ranker, best, spread
+from services.recommend.ranking import Ranker, choose
 from services.recommend.situation import Situation
 from shared.decisions import Arm, Fallback, Filtered, OfferedItem, Reason
 
-WIDTH: Final = {"session": 300, "together": 100}
+MOST_OF_SESSIONS: Final = 300
+"""Items of session neighbours that become candidates."""
 
 
 @dataclass(slots=True)
@@ -52,7 +51,6 @@ class Knowledge:
     ranker: Ranker
     neighbours: NeighbourSettings = field(default_factory=NeighbourSettings)
     pooling: Pooling = field(default_factory=Pooling)
-    policy: Policy = field(default_factory=Policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +62,14 @@ class Moment:
     real_ms: int
     decision_id: str
     late: Callable[[], bool]
+
+
+class Shown(NamedTuple):
+    """The chosen candidates, best first, side by side."""
+
+    rows: Numbers
+    features: Matrix
+    scores: Scores
 
 
 @dataclass(slots=True)
@@ -92,16 +98,14 @@ def decide(
     if arm == "random":
         return decide_randomly(situation, knowledge, available, rules, n, moment)
     found, grounds = find_candidates(situation, knowledge, moment.late)
-    seen = knowledge.stock.rows_of(situation.session)
-    pool = knowledge.pooling.collect(found, len(available.codes), seen)
-    allowed, withheld = knowledge.policy.judge(pool.rows, available, rules)
-    pool = pool.only(allowed)
-    stock, popularity = knowledge.stock, knowledge.popularity
-    features = compute(Candidates(pool, grounds.tastes, stock.catalogue, popularity))
-    scores = knowledge.ranker.score(features)
-    ranked = best(scores, pool.rows, knowledge.stock.id_order, 3 * n)
-    places = spread(ranked, knowledge.stock.catalogue.columns.category[pool.rows], n)
-    items = explain_items(situation, knowledge, grounds, pool, features, scores, places, moment.now)
+    stock, pooling, ranker = knowledge.stock, knowledge.pooling, knowledge.ranker
+    pool = pooling.collect(found, len(available.codes), stock.rows_of(situation.session))
+    withheld = pooling.keep_allowed(pool, available.codes, *rules)
+    features = compute(Candidates(pool, grounds.tastes, stock.catalogue, knowledge.popularity))
+    scores = ranker.score(features)
+    places = choose(scores, pool.rows, stock.id_order, stock.catalogue.columns.category, n)
+    shown = Shown(pool.rows[places], features[places], scores[places])
+    items = explain_items(situation, knowledge, grounds, shown, moment.now)
     fallback = rung(situation, found, pool)
     if len(items) < n:
         fill_up(items, knowledge, available, rules, n, moment.now)
@@ -109,7 +113,7 @@ def decide(
         items=items,
         filtered=counted(withheld),
         fallback=fallback,
-        features=features[places],
+        features=shown.features,
         propensities=[1.0] * len(items),
         sources={one.source: len(one.rows) for one in found},
     )
@@ -123,31 +127,24 @@ def find_candidates(
     found: list[Found] = []
     asked = numbers.known_among(situation.session)[-knowledge.neighbours.last_items :]
     neighbours = None
-    causes: dict[int, int] = {}
+    anchors: list[int] = []
     if asked and not late():
         neighbours = find_neighbours(knowledge.sessions, asked, knowledge.neighbours)
     if neighbours is not None:
         named, votes = score_neighbours(knowledge.sessions, neighbours, knowledge.neighbours.idf)
-        if len(named) > WIDTH["session"]:
-            kept = np.argpartition(-votes, WIDTH["session"])[: WIDTH["session"]]
-            named, votes = named[kept], votes[kept]
-        found.append(Found("session", *_in_catalogue(stock, named, votes)))
+        if len(named) > MOST_OF_SESSIONS:
+            named, votes = best_first(named, votes, MOST_OF_SESSIONS)
+        found.append(Found("session", stock.rows(named), votes))
     if situation.anchors and not late():
         anchors = numbers.known_among(situation.anchors)
-        named, cosines, causes = score_together(knowledge.pairs, anchors, WIDTH["together"])
-        found.append(Found("together", *_in_catalogue(stock, named, cosines)))
+        named, cosines = score_together(knowledge.pairs, anchors)
+        found.append(Found("together", stock.rows(named), cosines))
     tastes = tastes_of(situation.affinities, stock.catalogue)
     if tastes and not late():
         liked = preferred(tastes, knowledge.popularity, stock.catalogue)
         found.append(Found("affinity", liked, None))
     found.append(Found("trending", trending(knowledge.popularity), None))
-    return found, Grounds(neighbours, asked, causes, tastes)
-
-
-def _in_catalogue(stock: Stock, numbers: Numbers, scores: Scores) -> tuple[Numbers, Scores]:
-    rows = stock.rows(numbers)
-    known = rows >= 0
-    return rows[known], scores[known]
+    return found, Grounds(neighbours, asked, anchors, tastes)
 
 
 def rung(situation: Situation, found: list[Found], pool: Pool) -> Fallback:
@@ -157,34 +154,25 @@ def rung(situation: Situation, found: list[Found], pool: Pool) -> Fallback:
         return "none"
     if personal:
         return "no_profile"
-    return "trending" if len(pool.rows) else "catalogue"
+    return "trending" if pool.count else "catalogue"
 
 
 def explain_items(
-    situation: Situation,
-    knowledge: Knowledge,
-    grounds: Grounds,
-    pool: Pool,
-    features: Matrix,
-    scores: Scores,
-    places: list[int],
-    now: int,
+    situation: Situation, knowledge: Knowledge, grounds: Grounds, shown: Shown, now: int
 ) -> list[OfferedItem]:
-    """The chosen places as offers, with their reasons and promotions."""
+    """The chosen as offers, with their reasons and promotions."""
     stock = knowledge.stock
     explainer = Explainer(
         situation, grounds, knowledge.pairs, stock.numbers.ids, knowledge.popularity
     )
-    rows = pool.rows[places].tolist()
-    numbers = stock.number_of[rows].tolist()
-    explained = explainer.explain(
-        knowledge.ranker, rows, numbers, features[places].tolist(), stock.catalogue
-    )
-    values = scores[places].tolist()
+    rows = shown.rows.tolist()
+    numbers = stock.number_of[shown.rows].tolist()
+    moved = knowledge.ranker.contributions(shown.features)
+    explained = explainer.explain(moved, rows, numbers, stock.catalogue)
     return [
         offer_item(knowledge, row, rank, score, reasons, now)
         for rank, (row, score, reasons) in enumerate(
-            zip(rows, values, explained, strict=True), start=1
+            zip(rows, shown.scores.tolist(), explained, strict=True), start=1
         )
     ]
 
@@ -212,13 +200,13 @@ def fill_up(
     items: list[OfferedItem],
     knowledge: Knowledge,
     available: Availability,
-    rules: dict[int, int],
+    rules: Rules,
     n: int,
     now: int,
 ) -> None:
     """Append what the catalogue has next until there are n items, or nothing is left."""
     catalogue = knowledge.stock.catalogue
-    taken = frozenset(catalogue.rows([item.id for item in items]).tolist()) | rules.keys()
+    taken = frozenset(catalogue.rows([item.id for item in items]).tolist()).union(rules.rows)
     order = catalogue.order()
     order = order[order < len(available.codes)]
     for row in catalogue_order(order, available.codes, taken, n - len(items)):
@@ -230,7 +218,7 @@ def decide_randomly(
     situation: Situation,
     knowledge: Knowledge,
     available: Availability,
-    rules: dict[int, int],
+    rules: Rules,
     n: int,
     moment: Moment,
 ) -> Choice:
@@ -239,7 +227,7 @@ def decide_randomly(
     The propensity of each is its chance to stand at its rank: one over the allowed items.
     """
     eligible = available.eligible()
-    concerned = {row: code for row, code in rules.items() if not available.codes[row]}
+    concerned = {row: code for row, code in rules.by_row().items() if not available.codes[row]}
     rows = draw_items(eligible, frozenset(concerned), n, moment.decision_id)
     withheld = dict(available.withheld())
     for code in concerned.values():

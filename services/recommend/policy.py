@@ -1,17 +1,12 @@
 """Hard rules: what must not be offered, whatever it scores, and how often each rule said so.
 
 Third step of `pipeline`. Pure. Availability (stock, validity, country) is judged for everybody in
-availability.py; here come the rules that concern one shopper.
+availability.py; here come the rules that concern one shopper. `Pooling.keep_allowed` applies both.
 """
 
-from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from services.recommend.arrays import Numbers, Reasons, grown
-from services.recommend.availability import AVAILABILITY_NAMES, Availability, Stock
+from services.recommend.availability import AVAILABILITY_NAMES, Stock
 from services.recommend.situation import Situation
 from shared.decisions import Filtered
 
@@ -22,38 +17,34 @@ DISMISSED: Final = REASON_NAMES.index("dismissed")
 EXCLUDED: Final = REASON_NAMES.index("excluded")
 
 
-def personal_rules(situation: Situation, stock: Stock) -> dict[int, int]:
-    """Row → reason code for what this shopper must not be offered; the last rule named wins."""
-    rules = dict.fromkeys(stock.rows_of(situation.dismissed), DISMISSED)
-    repeatable = stock.catalogue.columns.repeatable
-    for row in stock.rows_of(situation.bought):
-        if not repeatable[row]:
-            rules[row] = BOUGHT
-    for row in stock.rows_of(situation.cart):
-        rules[row] = IN_CART
-    for row in stock.rows_of(situation.excluded):
-        rules[row] = EXCLUDED
-    return rules
+class Rules(NamedTuple):
+    """Rows that this shopper must not be offered, and why, side by side; of two entries for one
+    row the later holds."""
+
+    rows: list[int]
+    codes: list[int]
+
+    def by_row(self) -> dict[int, int]:
+        """Row → reason code."""
+        return dict(zip(self.rows, self.codes, strict=True))
 
 
-@dataclass(slots=True)
-class Policy:
-    """Applies the rules to a pool. `mark` is scratch by row, 0 between requests."""
-
-    mark: Reasons = field(default_factory=lambda: np.zeros(64, dtype=np.uint8))
-
-    def judge(
-        self, rows: Numbers, available: Availability, rules: dict[int, int]
-    ) -> tuple[NDArray[np.bool_], dict[int, int]]:
-        """Which of the rows may be offered, and how many each reason code withholds."""
-        self.mark = mark = grown(self.mark, len(available.codes))
-        named = list(rules)
-        mark[named] = list(rules.values())
-        general, personal = available.codes[rows], mark[rows]
-        mark[named] = 0
-        codes = np.where(general, general, personal)
-        counts = np.bincount(codes).tolist()
-        return codes == 0, {code: count for code, count in enumerate(counts) if code and count}
+def personal_rules(situation: Situation, stock: Stock) -> Rules:
+    """What this shopper must not be offered."""
+    rows = stock.rows_of(situation.dismissed)
+    codes = [DISMISSED] * len(rows)
+    bought = stock.rows_of(situation.bought)
+    if bought:
+        repeatable = stock.catalogue.columns.repeatable[bought].tolist()
+        bought = [row for row, again in zip(bought, repeatable, strict=True) if not again]
+    for code, found in (
+        (BOUGHT, bought),
+        (IN_CART, stock.rows_of(situation.cart)),
+        (EXCLUDED, stock.rows_of(situation.excluded)),
+    ):
+        rows += found
+        codes += [code] * len(found)
+    return Rules(rows, codes)
 
 
 def counted(counts: dict[int, int]) -> list[Filtered]:

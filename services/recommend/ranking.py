@@ -5,15 +5,14 @@ two methods; the linear one stays what is fallen back on.
 """
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from services.recommend.arrays import Numbers, Scores
+from services.recommend.arrays import Codes, Numbers, Scores
+from services.recommend.compiled import compiled
 from services.recommend.features import FEATURES, Matrix
 from shared.decisions import ModelName
 
@@ -30,6 +29,8 @@ DEFAULT_WEIGHTS: Final = {
 """Set by hand, for a shop whose decisions have taught nothing yet."""
 
 MOST_OF_ONE_CATEGORY: Final = 0.6
+RANKED: Final = 3
+"""Candidates ranked for each that is offered: as far as another category is looked for."""
 
 
 class Ranker(Protocol):
@@ -40,8 +41,8 @@ class Ranker(Protocol):
 
     def score(self, features: Matrix) -> Scores: ...
 
-    def contributions(self, features: Sequence[float]) -> list[float]:
-        """How much each feature moved one item's score, in the order of FEATURES."""
+    def contributions(self, features: Matrix) -> Matrix:
+        """How much each feature moved each item's score."""
         ...
 
 
@@ -52,50 +53,82 @@ class LinearRanker:
     name: ModelName
     weights: Mapping[str, float] = field(default_factory=lambda: DEFAULT_WEIGHTS)
     _vector: Scores = field(init=False)
-    _list: list[float] = field(init=False)
 
     def __post_init__(self) -> None:
         weights = [float(self.weights.get(feature, 0.0)) for feature in FEATURES]
-        object.__setattr__(self, "_list", weights)
         object.__setattr__(self, "_vector", np.array(weights))
 
     def score(self, features: Matrix) -> Scores:
-        """One score a candidate."""
-        return features @ self._vector
+        """One score a candidate; candidates with the same features have the same score."""
+        return _weigh(features, self._vector)
 
-    def contributions(self, features: Sequence[float]) -> list[float]:
+    def contributions(self, features: Matrix) -> Matrix:
         """Feature times weight."""
-        return [value * weight for value, weight in zip(features, self._list, strict=True)]
+        return features * self._vector
 
 
-def best(scores: Scores, rows: Numbers, id_order: Numbers, limit: int) -> list[int]:
-    """Places of the `limit` best candidates, best first; equal scores by item id."""
-    places = np.arange(len(scores))
-    if len(scores) > limit:
-        threshold = np.partition(scores, len(scores) - limit)[len(scores) - limit]
-        places = np.flatnonzero(scores >= threshold)
-    order = np.lexsort((id_order[rows[places]], -scores[places]))[:limit]
-    found: list[int] = places[order].tolist()
-    return found
+@compiled("float64[::1](float64[:, ::1], float64[::1])")
+def _weigh(features: Matrix, weights: Scores) -> Scores:
+    # not a matrix product: that adds up in another order where its vectors of numbers end
+    scores = np.empty(len(features), dtype=np.float64)
+    for at in range(len(features)):
+        total = 0.0
+        for column in range(len(weights)):
+            total += features[at, column] * weights[column]
+        scores[at] = total
+    return scores
 
 
-def spread(
-    places: list[int],
-    categories: NDArray[np.signedinteger[Any]],
-    n: int,
-) -> list[int]:
-    """The n first of the ranked places, of one category at most MOST_OF_ONE_CATEGORY of them
-    while others are left; whoever had to wait fills up what stays free."""
+def choose(scores: Scores, rows: Numbers, id_order: Numbers, categories: Codes, n: int) -> Numbers:
+    """Places of the n candidates to offer, best first, equal scores by item id.
+
+    Of one category at most MOST_OF_ONE_CATEGORY while the best RANKED x n hold others; whoever
+    had to wait fills up what stays free. scores and rows: by place; id_order, categories: by row.
+    """
     most = max(2, math.ceil(n * MOST_OF_ONE_CATEGORY))
-    taken: Counter[int] = Counter()
-    chosen: list[int] = []
-    waiting: list[int] = []
-    for place, category in zip(places, categories[places].tolist(), strict=True):
-        if len(chosen) == n:
+    return _spread(_best(scores, rows, id_order, RANKED * n), rows, categories, n, most)
+
+
+@compiled("int64[::1](float64[::1], int64[::1], int64[::1], int64)")
+def _best(scores: Scores, rows: Numbers, id_order: Numbers, limit: int) -> Numbers:
+    best = np.empty(min(limit, len(scores)), dtype=np.int64)
+    held = 0
+    for place in range(len(scores)):
+        score, order = scores[place], id_order[rows[place]]
+        at = held
+        while at > 0:
+            other = best[at - 1]
+            if score < scores[other]:
+                break
+            if score == scores[other] and order > id_order[rows[other]]:
+                break
+            if at < len(best):
+                best[at] = other
+            at -= 1
+        if at < len(best):
+            best[at] = place
+            held = min(held + 1, len(best))
+    return best
+
+
+@compiled("int64[::1](int64[::1], int64[::1], int32[::1], int64, int64)")
+def _spread(ranked: Numbers, rows: Numbers, categories: Codes, n: int, most: int) -> Numbers:
+    chosen = np.empty(min(n, len(ranked)), dtype=np.int64)
+    waiting = np.empty(len(ranked), dtype=np.int64)
+    size = waits = 0
+    for place in ranked:
+        if size == len(chosen):
             break
-        if taken[category] < most or category < 0:
-            taken[category] += 1
-            chosen.append(place)
+        category = categories[rows[place]]
+        same = 0
+        for at in range(size):
+            same += categories[rows[chosen[at]]] == category
+        if same < most or category < 0:
+            chosen[size] = place
+            size += 1
         else:
-            waiting.append(place)
-    return chosen + waiting[: n - len(chosen)]
+            waiting[waits] = place
+            waits += 1
+    for at in range(len(chosen) - size):
+        chosen[size + at] = waiting[at]
+    return chosen

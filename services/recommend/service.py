@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from services.recommend.decision_ids import DecisionIds
 from services.recommend.decision_log import DecisionLog
 from services.recommend.experiment import arm_of
-from services.recommend.features import FEATURES
+from services.recommend.features import as_records
 from services.recommend.metrics import RecommendMetrics
 from services.recommend.pipeline import Choice, Knowledge, Moment, decide
 from services.recommend.request import RecommendRequest
@@ -22,7 +22,13 @@ from services.recommend.situation import situate
 from services.recommend.store import ProfileReader, Seen
 from shared.auth import Principal
 from shared.clock import Clock, real_now_ms
-from shared.decisions import Decision, ProfileSeen, Recommendation
+from shared.decisions import (
+    Decision,
+    ProfileSeen,
+    Recommendation,
+    encode_answer,
+    encode_decision,
+)
 from shared.errors import Unauthenticated
 from shared.events import anonymous_key, customer_key
 from shared.profile import View
@@ -60,8 +66,8 @@ class Recommender:
 
     async def recommend(
         self, request: RecommendRequest, principal: Principal, token: str | None
-    ) -> Recommendation:
-        """Answer a request, always: what fails on the way moves the answer down the ladder."""
+    ) -> bytes:
+        """The answer's JSON, always: what fails on the way moves the answer down the ladder."""
         # not the loop's own clock, which uvloop keeps in whole milliseconds
         started = time.perf_counter()
         deadline = started + self.settings.deadline_ms / 1_000
@@ -95,12 +101,13 @@ class Recommender:
             filtered=choice.filtered,
             profile=_profile(view) if request.explain else None,
         )
-        self.log.put(partial(_record, request, named, now, answer, choice))
+        encoded = encode_answer(answer)
+        self.log.put(partial(_record, request, named, now, answer, encoded, choice))
         self.metrics.answered(
             request.placement, choice.fallback, time.perf_counter() - started, age
         )
         self.metrics.gathered(choice.sources)
-        return answer
+        return encoded
 
     def _named(self, request: RecommendRequest, principal: Principal, token: str | None) -> Named:
         """A browser key proves nothing about a customer: only a valid token does, and a claim
@@ -142,8 +149,13 @@ def _profile(view: View | None) -> ProfileSeen | None:
 
 
 def _record(
-    request: RecommendRequest, named: Named, now: int, answer: Recommendation, choice: Choice
-) -> tuple[bytes, Decision]:
+    request: RecommendRequest,
+    named: Named,
+    now: int,
+    answer: Recommendation,
+    encoded: bytes,
+    choice: Choice,
+) -> tuple[bytes, bytes]:
     """The record's key and content. The identity token is no part of it."""
     context = request.context
     asked: dict[str, Any] = {"n": request.n}
@@ -153,9 +165,6 @@ def _record(
             asked[name] = value
     if request.session:
         asked["session"] = request.session
-    rows = [] if choice.features is None else choice.features.tolist()
-    features = [dict(zip(FEATURES, row, strict=True)) for row in rows]
-    features.extend({} for _ in range(len(answer.items) - len(features)))
     decision = Decision(
         decision_id=answer.decision_id,
         decided_at=now,
@@ -164,7 +173,7 @@ def _record(
         customer=named.customer,
         anonymous=named.anonymous,
         context=asked,
-        features=features,
+        features=as_records(choice.features, len(answer.items)),
         propensities=choice.propensities,
     )
-    return (named.identity or answer.decision_id).encode(), decision
+    return (named.identity or answer.decision_id).encode(), encode_decision(decision, encoded)

@@ -5,15 +5,18 @@ First step of `pipeline`. Pure.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from services.recommend.request import RecommendRequest
 from shared.decisions import ConsentMode
-from shared.profile import BOUGHT, KIND_NAMES, VIEWED, View
+from shared.profile import BOUGHT, CARTED, KIND_NAMES, VIEWED, View
 
 LONGEST_SESSION: Final = 20
 MOST_ANCHORS: Final = 4
 """Items whose companions are looked for: the page's, the cart's newest, the latest purchases."""
+
+Own: TypeAlias = tuple[int, int | None]
+"""What the shopper did with an item: a key of KIND_NAMES, and when where that is known."""
 
 
 @dataclass(slots=True)
@@ -33,16 +36,18 @@ class Situation:
     dismissed: list[str]
     excluded: list[str]
     affinities: dict[str, list[tuple[str, int]]]
-    events: dict[str, dict[str, Any]] = field(default_factory=dict)
+    events: dict[str, Own] = field(default_factory=dict)
 
-    @property
-    def bare(self) -> bool:
-        """Nothing to go on: neither a session nor anchors nor tastes."""
-        return not (self.session or self.anchors or self.affinities)
+    def evidence(self, item: str) -> list[dict[str, Any]]:
+        """The shopper's own event on an item, as reasons show it; empty where there is none."""
+        own = self.events.get(item)
+        if own is None:
+            return []
+        return [{"fact": KIND_NAMES[own[0]], "item": item, "at": own[1]}]
 
 
 def situate(request: RecommendRequest, view: View | None, visitor: View | None) -> Situation:
-    """Put the request and what was read together.
+    """Put together what the answer may rest on.
 
     view: the profile of whom the request is for; visitor: the anonymous view that came beside a
     customer, of which only the session counts. A shopper who paused profiling gets offers by the
@@ -53,22 +58,23 @@ def situate(request: RecommendRequest, view: View | None, visitor: View | None) 
         view = visitor = None
     context = request.context
     page = [context.item] if context.item else []
-    events: dict[str, dict[str, Any]] = {}
+    events: dict[str, Own] = {}
     seen: list[str] = []
+    purchases: list[str] = []
     if view is not None:
         for interest in reversed(view.recent):
             seen.append(interest.item)
-            events[interest.item] = _event(KIND_NAMES[interest.kind], interest.item, interest.at)
+            events[interest.item] = (interest.kind, interest.at)
+        purchases = [i.item for i in view.recent if i.kind == BOUGHT]
         _visit(view, seen, events)
     if visitor is not None:
         _visit(visitor, seen, events)
     for item in (*request.session, *page):
         seen.append(item)
-        events[item] = _event(KIND_NAMES[VIEWED], item, None)
+        events[item] = (VIEWED, None)
     cart = _distinct([*context.cart, *(view.cart if view else ())])
     for item in cart:
-        events.setdefault(item, _event("cart_added", item, None))
-    purchases = [i.item for i in view.recent if i.kind == BOUGHT] if view else []
+        events.setdefault(item, (CARTED, None))
     return Situation(
         profiled=view is not None,
         consent_mode="context_only" if paused else "profiled",
@@ -83,15 +89,11 @@ def situate(request: RecommendRequest, view: View | None, visitor: View | None) 
     )
 
 
-def _visit(view: View, seen: list[str], events: dict[str, dict[str, Any]]) -> None:
+def _visit(view: View, seen: list[str], events: dict[str, Own]) -> None:
+    viewed = (VIEWED, view.session.last)
     for item in view.session.items:
         seen.append(item)
-        if item not in events:
-            events[item] = _event(KIND_NAMES[VIEWED], item, view.session.last)
-
-
-def _event(fact: str, item: str, at: int | None) -> dict[str, Any]:
-    return {"fact": fact, "item": item, "at": at}
+        events.setdefault(item, viewed)
 
 
 def _distinct(items: Iterable[str]) -> list[str]:
@@ -99,4 +101,4 @@ def _distinct(items: Iterable[str]) -> list[str]:
 
 
 def _latest(items: list[str]) -> list[str]:
-    return list(reversed(dict.fromkeys(reversed(items))))
+    return list(dict.fromkeys(reversed(items)))[::-1]

@@ -30,7 +30,7 @@ class Pairs:
 
     orders: dict[int, int] = field(default_factory=dict)
     partners: dict[int, dict[int, int]] = field(default_factory=dict)
-    _best: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
+    _best: dict[int, tuple[Numbers, Scores]] = field(default_factory=dict)
 
     def learn(self, order: str, items: Iterable[int]) -> None:
         """Count an order's items; of more than MOST_ITEMS, a sample that its id decides."""
@@ -47,21 +47,21 @@ class Pairs:
             if len(partners) > 2 * MOST_PARTNERS:
                 self.partners[item] = _commonest(partners)
 
-    def best(self, item: int) -> list[tuple[int, float]]:
+    def best(self, item: int) -> tuple[Numbers, Scores]:
         """The item's partners by descending cosine, equal ones by ascending number."""
         known = self._best.get(item)
         if known is None:
-            known = self._best[item] = self._rank(item)
+            partners = self.partners.get(item, {})
+            numbers = np.fromiter(partners, dtype=np.int64, count=len(partners))
+            cosines = [self.cosine(item, other) for other in partners]
+            known = best_first(numbers, np.array(cosines, dtype=np.float64), MOST_OFFERED)
+            self._best[item] = known
         return known
 
-    def _rank(self, item: int) -> list[tuple[int, float]]:
-        alone = self.orders.get(item, 0)
-        scored = [
-            (other, count / math.sqrt(alone * self.orders[other]))
-            for other, count in self.partners.get(item, {}).items()
-        ]
-        scored.sort(key=lambda entry: (-entry[1], entry[0]))
-        return scored[:MOST_OFFERED]
+    def cosine(self, item: int, other: int) -> float:
+        """Orders with both, against those with either."""
+        both = self.partners.get(item, {}).get(other, 0)
+        return both / math.sqrt(self.orders[item] * self.orders[other]) if both else 0.0
 
     def together(self, item: int, other: int) -> int:
         """Orders with both, as far as remembered."""
@@ -91,23 +91,27 @@ def sample(order: str, items: Iterable[int]) -> list[int]:
     return sorted(sorted(distinct, key=draw)[:MOST_ITEMS])
 
 
-def score_together(
-    pairs: Pairs, anchors: Sequence[int], limit: int
-) -> tuple[Numbers, Scores, dict[int, int]]:
-    """Partners of the anchors: items, the best cosine with any of them, and item → that anchor.
+def score_together(pairs: Pairs, anchors: Sequence[int]) -> tuple[Numbers, Scores]:
+    """Partners of the anchors and their cosines; a partner of two anchors stands twice, and the
+    higher score counts.
 
     Anchors count less the later they stand: the newest cart item is what is being completed.
     """
-    best: dict[int, float] = {}
-    cause: dict[int, int] = {}
-    for place, anchor in enumerate(anchors):
-        weight = 1.0 / (1.0 + 0.1 * place)
-        for number, score in pairs.best(anchor):
-            if score * weight > best.get(number, 0.0):
-                best[number] = score * weight
-                cause[number] = anchor
-    if not best:
-        return NO_NUMBERS, NO_SCORES, cause
-    found = np.fromiter(best, dtype=np.int64, count=len(best))
-    scores = np.fromiter(best.values(), dtype=np.float64, count=len(best))
-    return *best_first(found, scores, limit), cause
+    found = [pairs.best(anchor) for anchor in anchors]
+    if not found:
+        return NO_NUMBERS, NO_SCORES
+    scores = [
+        cosines * _weight(place) if place else cosines for place, (_, cosines) in enumerate(found)
+    ]
+    return np.concatenate([numbers for numbers, _ in found]), np.concatenate(scores)
+
+
+def cause_of(pairs: Pairs, anchors: Sequence[int], item: int) -> int | None:
+    """The anchor that an item goes with best, None where it goes with none of them."""
+    scored = [(pairs.cosine(anchor, item) * _weight(at), -at) for at, anchor in enumerate(anchors)]
+    best, at = max(scored, default=(0.0, 0))
+    return anchors[-at] if best > 0.0 else None
+
+
+def _weight(place: int) -> float:
+    return 1.0 / (1.0 + 0.1 * place)

@@ -8,6 +8,7 @@ from services.recommend.candidates.bought_together import (
     MOST_ITEMS,
     MOST_PARTNERS,
     Pairs,
+    cause_of,
     sample,
     score_together,
 )
@@ -17,10 +18,12 @@ def test_cosine_and_the_anchor_that_caused_it() -> None:
     pairs = Pairs()
     for order, items in (("1", [1, 2]), ("2", [1, 2]), ("3", [1, 3]), ("4", [3, 4])):
         pairs.learn(order, items)
-    found, scores, causes = score_together(pairs, [1, 3], 10)
+    found, scores = score_together(pairs, [1, 3])
     ranked = dict(zip(found.tolist(), scores.tolist(), strict=True))
     assert ranked[2] == pytest.approx(2 / (3 * 2) ** 0.5)
-    assert causes == {2: 1, 3: 1, 1: 3, 4: 3}
+    assert {item: cause_of(pairs, [1, 3], item) for item in ranked} == {2: 1, 3: 1, 1: 3, 4: 3}
+    assert cause_of(pairs, [1, 3], 9) is None
+    assert cause_of(pairs, [], 2) is None
     assert pairs.together(1, 2) == 2
 
 
