@@ -13,6 +13,7 @@ AttuneError
       Rebalanced                        a partition went to another member of the group
       UnknownTopic                      the broker lacks a topic or partition
     StoreUnavailable      503
+      StoreForgot         503           it restarted or was replaced, and may have lost writes
   LogTruncated            exit 1        part of a log that must be whole is gone
     DatabaseUnavailable   503
   SettingsError           exit 2        a setting is missing, malformed or refused
@@ -99,6 +100,10 @@ class LogTruncated(AttuneError):
 
 class StoreUnavailable(Unavailable):
     code = "store_unavailable"
+
+
+class StoreForgot(StoreUnavailable):
+    code = "store_forgot"
 
 
 class DatabaseUnavailable(Unavailable):

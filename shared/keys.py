@@ -24,6 +24,10 @@ class Keys:
         """
         return self._tagged(identity, "profile")
 
+    def claim(self) -> str:
+        """String, kept. Written by profile at its first start: without it the store was emptied."""
+        return self._tagged("deployment", "claim")
+
     def item_position(self, partition: int) -> str:
         """String, kept: incarnation of `events` / offset up to which its item statistics stand."""
         return self._tagged(f"items.{partition}", "position")

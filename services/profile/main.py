@@ -25,7 +25,7 @@ from shared.health import health_server
 from shared.keys import Keys
 from shared.logging import configure
 from shared.settings import Settings
-from shared.store import open_redis
+from shared.store import ServerWatch, open_redis
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +57,9 @@ async def serve(
     async with AsyncExitStack() as stack:
         events = topics.EVENTS.named(settings.namespace)
         incarnation = await topic_id(settings, events)
-        redis = await stack.enter_async_context(open_redis(settings))
-        store = ProfileStore(redis, Keys(settings.namespace), incarnation)
+        watch = ServerWatch()
+        redis = await stack.enter_async_context(open_redis(settings, watch=watch))
+        store = ProfileStore(redis, Keys(settings.namespace), incarnation, watch)
         await store.ping()
         producer = await stack.enter_async_context(Producer.open(settings))
         publisher = Publisher(producer, settings.namespace)
@@ -78,6 +79,9 @@ async def serve(
                 instance_id=own.instance or None,
             )
         )
+        if await _has_committed(consumer, events, await producer.partitions_of(events)):
+            await store.refuse_emptied()
+        await store.claim()
         checks = {"log": consumer.check, "store": store.ping}
         await stack.enter_async_context(health_server(checks, port=port, host=settings.host))
         gc.freeze()
@@ -85,3 +89,9 @@ async def serve(
         log.info("profile works", extra={"durability": settings.store_durability})
         await worker.run(consumer, stop)
         log.info("profile stopped")
+
+
+async def _has_committed(consumer: GroupConsumer, topic: str, partitions: int) -> bool:
+    """Whether the group has folded anything yet."""
+    offsets = [await consumer.committed((topic, number)) for number in range(partitions)]
+    return any(offsets)

@@ -25,10 +25,14 @@ class PendingOffsets:
         """Notes the next offsets to read after a batch whose writes were done at `at` (s)."""
         self._batches.append((at, dict(offsets)))
 
+    def has_durable(self, now: float) -> bool:
+        """Whether `durable` would give anything."""
+        return bool(self._batches) and self._batches[0][0] + self._delay_s <= now
+
     def durable(self, now: float) -> dict[TopicPartition, int]:
         """Takes out what is durable at `now` (s): the next offset to read, by partition."""
         ready: dict[TopicPartition, int] = {}
-        while self._batches and self._batches[0][0] + self._delay_s <= now:
+        while self.has_durable(now):
             ready.update(self._batches.popleft()[1])
         return ready
 

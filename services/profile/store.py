@@ -7,50 +7,28 @@ Everything goes out in pipelines: one round trip for any number of identities.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from services.profile.identity import Identity, OutboxEntry, stable_id
-from services.profile.item_counts import Increments
 from services.profile.state import decode_state, encode_state
 from services.profile.store_scripts import COUNT, SAVE
+from services.profile.store_values import DueTimer, ItemBatch, RecreatedTopic, StoreEmptied
 from services.profile.view import project
 from services.profile.window import Window
-from shared.errors import AttuneError, StoreUnavailable
+from shared.errors import StoreForgot, StoreUnavailable
 from shared.keys import Keys
 from shared.profile import encode_view
+from shared.store import AnotherServer, ServerWatch
 
 BUCKETS_KEPT: Final = 14 * 24
 
 _outbox_encoder = msgspec.msgpack.Encoder()
 _outbox_decoder = msgspec.msgpack.Decoder(list[OutboxEntry])
 _positions_decoder = msgspec.msgpack.Decoder(tuple[str, dict[int, int]])
-
-
-class RecreatedTopic(AttuneError):
-    """The state was folded from another incarnation of `events`: refused, never skipped."""
-
-    code = "recreated_topic"
-
-
-class DueTimer(NamedTuple):
-    """An entry of the timer index that has come due (business epoch ms)."""
-
-    partition: int
-    key: str
-    due: int
-
-
-class ItemBatch(NamedTuple):
-    """What a batch adds to one partition's item statistics, from one position to another."""
-
-    partition: int
-    expected: int
-    position: int
-    increments: Increments
 
 
 class ProfileStore:
@@ -60,8 +38,11 @@ class ProfileStore:
     folded from another topic of that name.
     """
 
-    def __init__(self, redis: Redis, keys: Keys, incarnation: str) -> None:
+    def __init__(
+        self, redis: Redis, keys: Keys, incarnation: str, watch: ServerWatch | None = None
+    ) -> None:
         self._redis = redis
+        self._watch = watch or ServerWatch()
         self._keys = keys
         self._incarnation = stable_id(incarnation)[:8]
         self._save_sha = ""
@@ -261,15 +242,37 @@ class ProfileStore:
             await pipeline.execute()
 
     async def ping(self) -> None:
-        """Raises StoreUnavailable unless Redis answers."""
+        """Raises StoreUnavailable unless Redis answers, StoreForgot where it is another one."""
         with _translated():
             await self._redis.ping()
+
+    async def accept_server(self) -> None:
+        """Goes on with whichever server answers now. Raises StoreEmptied where it holds nothing."""
+        self._watch.accept()
+        await self._redis.connection_pool.disconnect()
+        await self.refuse_emptied()
+
+    async def refuse_emptied(self) -> None:
+        """Raises StoreEmptied where the mark that `claim` left is gone."""
+        with _translated():
+            if not await self._redis.exists(self._keys.claim()):
+                raise StoreEmptied(
+                    "Redis has lost the profiles that were folded from the committed facts; "
+                    "restore its data, or fold the log anew in a new namespace"
+                )
+
+    async def claim(self) -> None:
+        """Leaves the mark that tells a store that was emptied from one that is new."""
+        with _translated():
+            await self._redis.set(self._keys.claim(), self._incarnation, nx=True)
 
 
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
+    except AnotherServer as error:
+        raise StoreForgot(str(error)) from error
     except ResponseError as error:
         # Its text may quote the command, and commands name people.
         raise StoreUnavailable(f"Redis refused a command: {type(error).__name__}") from error

@@ -12,7 +12,8 @@ from services.profile import metrics
 from services.profile.cache import IdentityCache
 from services.profile.identity import Identity, OutboxEntry
 from services.profile.publisher import Publisher
-from services.profile.store import DueTimer, ProfileStore
+from services.profile.store import ProfileStore
+from services.profile.store_values import DueTimer
 from services.profile.triggers.timers import fire
 from shared.clock import Clock
 

@@ -27,16 +27,17 @@ from services.profile.batch import (
     item_increments,
 )
 from services.profile.cache import IdentityCache
-from services.profile.identity import Delivery, Identity
+from services.profile.counting import count_verdicts
+from services.profile.identity import Identity
 from services.profile.offsets import PendingOffsets
 from services.profile.publisher import Publisher
+from services.profile.rewinding import rewind, rewind_to_committed
 from services.profile.stages import Stages
-from services.profile.store import DueTimer, ItemBatch, ProfileStore
+from services.profile.store import ProfileStore
+from services.profile.store_values import DueTimer, ItemBatch
 from services.profile.timer_loop import TimerLoop
-from services.profile.window import Verdict
 from shared.bus import GroupConsumer, Rebalanced, Record, TopicPartition
-from shared.clock import real_now_ms
-from shared.errors import Unavailable
+from shared.errors import StoreForgot, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class Worker:
         self._lock = asyncio.Lock()
         self._owned: set[TopicPartition] = set()
         self._item_positions: dict[int, int] = {}
+        self._forgot = False
         self._next_commit = 0.0
         self._next_lag = 0.0
         self._next_care = 0.0
@@ -102,6 +104,7 @@ class Worker:
             try:
                 records = await consumer.poll(max_records=self._max_records, timeout_ms=POLL_MS)
                 async with self._lock:
+                    await self._recover(consumer)
                     await self._turn(consumer, records)
                 failures = 0
             except Unavailable as error:
@@ -110,9 +113,19 @@ class Worker:
                 self._cache.clear()
                 self._item_positions.clear()
                 rewind(consumer, records)
+                self._forgot = self._forgot or isinstance(error, StoreForgot)
                 await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
                 failures += 1
         await self._finish()
+
+    async def _recover(self, consumer: GroupConsumer) -> None:
+        """Another server, or one that restarted: what was not durable is folded again."""
+        if self._forgot:
+            log.warning("the store may have forgotten writes; going back to what is committed")
+            self._pending.forget(self._owned)
+            await self._store.accept_server()
+            await rewind_to_committed(consumer, self._owned)
+            self._forgot = False
 
     async def _turn(
         self, consumer: GroupConsumer, records: Mapping[TopicPartition, Sequence[Record]]
@@ -160,7 +173,8 @@ class Worker:
         with self.stages.measure("publish"):
             outdated = await self._publish(identities, effects)
         self._cache.put(identities[key] for key in identities.keys() - outdated)
-        self._measure(decoded, effects)
+        count_verdicts(decoded, effects)
+        metrics.CACHED.set(len(self._cache))
         self._pending.applied(
             {partition: batch[-1].offset + 1 for partition, batch in records.items()},
             time.monotonic(),
@@ -240,22 +254,6 @@ class Worker:
         metrics.CONFLICTS.inc(len(outdated))
         return outdated
 
-    def _measure(self, decoded: Decoded, effects: Mapping[str, Effects]) -> None:
-        now = real_now_ms()
-        counted = dict.fromkeys(Verdict, 0)
-        metrics.OVERFLOWS.inc(sum(effect.overflowed for effect in effects.values()))
-        for key, effect in effects.items():
-            for delivery, verdict in zip(decoded.deliveries[key], effect.verdicts, strict=True):
-                counted[verdict] += 1
-                self._observe_age(delivery, verdict, now)
-        for verdict, count in counted.items():
-            metrics.FACTS.labels(verdict.value).inc(count)
-        metrics.CACHED.set(len(self._cache))
-
-    def _observe_age(self, delivery: Delivery, verdict: Verdict, now: int) -> None:
-        if verdict is Verdict.NEW and delivery.accepted_at:
-            metrics.AGE.observe(max(0, now - delivery.accepted_at) / 1000)
-
     async def _commit_now_and_then(self) -> None:
         # A commit is a round trip that the next facts would wait for.
         now = time.monotonic()
@@ -265,6 +263,10 @@ class Worker:
 
     async def _commit(self) -> None:
         with self.stages.measure("commit"):
+            if not self._pending.has_durable(time.monotonic()):
+                return
+            # Durable only where the server is still the one that took the writes.
+            await self._store.ping()
             ready = self._pending.durable(time.monotonic())
             mine = {partition: at for partition, at in ready.items() if partition in self._owned}
             if not mine or self._consumer is None:
@@ -289,11 +291,3 @@ class Worker:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
         async with self._lock:
             await self._commit_at_last()
-
-
-def rewind(consumer: GroupConsumer, records: Mapping[TopicPartition, Sequence[Record]]) -> None:
-    """Makes records come again, as far as their partitions are still this member's."""
-    assigned = consumer.assigned()
-    for partition, batch in records.items():
-        if partition in assigned:
-            consumer.seek(partition, batch[0].offset)

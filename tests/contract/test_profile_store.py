@@ -1,17 +1,20 @@
 """The profile store, fake and real: compare-and-set, item statistics, timers."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
 
+from services.local.store import EmbeddedStore
 from services.profile.identity import Delivery, Identity, apply
-from services.profile.store import BUCKETS_KEPT, DueTimer, ItemBatch, ProfileStore, RecreatedTopic
-from shared.errors import StoreUnavailable
+from services.profile.store import BUCKETS_KEPT, ProfileStore
+from services.profile.store_values import DueTimer, ItemBatch, RecreatedTopic, StoreEmptied
+from shared.errors import StoreForgot, StoreUnavailable
 from shared.keys import Keys
 from shared.profile import decode_view
 from shared.settings import Settings
-from shared.store import open_redis
+from shared.store import ServerWatch, open_redis
 from tests.fixtures.fake_profile_store import FakeProfileStore
 from tests.unit.profile.builders import NOW, carted, viewed
 
@@ -178,3 +181,33 @@ async def test_a_store_that_is_away_says_so(namespace: str) -> None:
     async with open_redis(Settings(redis="redis://127.0.0.1:1/0")) as client:
         with pytest.raises(StoreUnavailable):
             await ProfileStore(client, Keys(namespace), "topic-1").load(["c:alice"])
+
+
+async def test_a_restarted_server_is_noticed_before_anything_is_written(
+    own_store: EmbeddedStore, namespace: str
+) -> None:
+    watch = ServerWatch()
+    async with open_redis(Settings(redis=own_store.url), watch=watch) as client:
+        store = ProfileStore(client, Keys(namespace), "topic-1", watch)
+        await store.claim()
+        written = identity()
+        await store.save([written])
+        await asyncio.to_thread(own_store.kill)
+        await asyncio.to_thread(own_store.restart)
+        apply(written, Delivery(viewed(2), 3, 30))
+        with pytest.raises(StoreUnavailable):
+            await store.save([written])
+        with pytest.raises(StoreForgot):
+            await store.save([written])
+        with pytest.raises(StoreForgot):
+            await store.ping()
+        await store.accept_server()
+        assert (await store.load(["c:alice"]))["c:alice"].positions.get(3) in {None, 11}
+
+
+async def test_a_store_that_was_emptied_is_refused(redis: Redis, namespace: str) -> None:
+    store = ProfileStore(redis, Keys(namespace), "topic-1")
+    with pytest.raises(StoreEmptied):
+        await store.refuse_emptied()
+    await store.claim()
+    await store.refuse_emptied()

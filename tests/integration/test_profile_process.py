@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from services.local.broker import FETCH_WAIT_MS
 from services.local.guard import Guarded
 from services.local.ports import free_port
 from services.local.servers import environment
+from services.local.store import EmbeddedStore
 from services.profile.verify.check import verify, wait_until_drained
 from shared import events as facts
 from shared import topics
@@ -46,8 +48,7 @@ async def profile(settings: Settings, folder: Path) -> AsyncIterator[Guarded]:
     try:
         yield process
     finally:
-        if process.alive():
-            await asyncio.to_thread(process.stop)
+        await asyncio.to_thread(process.stop)
 
 
 async def write(settings: Settings, *sequence: facts.Fact) -> None:
@@ -114,6 +115,37 @@ async def test_kills_in_the_middle_lose_nothing_and_double_nothing(
     log = (tmp_path / "profile.log").read_text()
     assert "shopper-" not in log
     assert "owner-" not in log
+
+
+async def test_a_store_killed_and_restarted_ends_up_as_the_log_says(
+    kafka_settings: Settings, own_store: EmbeddedStore, tmp_path: Path
+) -> None:
+    settings = replace(kafka_settings, redis=own_store.url)
+    writing = asyncio.create_task(write(settings, *traffic()))
+    async with profile(settings, tmp_path):
+        for _ in range(2):
+            await asyncio.sleep(1)
+            await asyncio.to_thread(own_store.kill)
+            await asyncio.to_thread(own_store.restart)
+        await writing
+        assert await wait_until_drained_of_events(settings)
+        found = await verify(settings)
+    assert (found.different, found.lost, found.applied_twice) == (0, 0, 0), found
+    assert "may have forgotten" in (tmp_path / "profile.log").read_text()
+
+
+async def test_a_store_that_lost_everything_is_refused(
+    kafka_settings: Settings, own_store: EmbeddedStore, tmp_path: Path
+) -> None:
+    settings = replace(kafka_settings, redis=own_store.url)
+    await write(settings, *list(shop_facts(500, 3, real_now_ms())))
+    async with profile(settings, tmp_path):
+        assert await wait_until_drained_of_events(settings)
+    async with open_redis(settings) as redis:
+        await redis.flushall()
+    async with profile(settings, tmp_path) as process:
+        await eventually(lambda: not process.alive(), what="refusal")
+    assert "Redis has lost the profiles" in (tmp_path / "profile.log").read_text()
 
 
 async def wait_until_drained_of_events(settings: Settings) -> bool:

@@ -310,3 +310,27 @@ async def test_the_lag_of_partitions_that_went_is_told_no_longer() -> None:
     metrics.LAG.labels(0).set(5)
     await worker.revoked([("events", 0)])
     assert REGISTRY.get_sample_value("attune_profile_lag", {"partition": "0"}) is None
+
+
+async def test_a_store_that_forgot_is_folded_again_from_what_is_committed() -> None:
+    system = System()
+    system.write(*story())
+    async with system.worker():
+        await eventually(system.drained)
+        # Written and acknowledged, not yet committed, and then lost with a restart.
+        pending = dict(system.store.rows)
+        system.log._groups["profile"].committed.clear()
+        system.store.rows = {key: row for key, row in pending.items() if key != "c:alice"}
+        system.store.forgot = True
+        system.write(viewed(900, customer="shopper-1"))
+        await eventually(system.drained)
+    await system.check()
+
+
+def test_nothing_is_committed_on_a_server_that_restarted() -> None:
+    pending = PendingOffsets(1.0)
+    pending.applied({("events", 0): 5}, 0.0)
+    assert not pending.has_durable(0.9)
+    assert pending.has_durable(1.0)
+    pending.forget({("events", 0)})
+    assert pending.durable(1.0) == {}
