@@ -288,6 +288,7 @@ class Worker:
     async def _finish(self) -> None:
         due = self._pending.last_due()
         if due is not None:
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            # A little longer: the loop's timers may be a millisecond early.
+            await asyncio.sleep(max(0.0, due - time.monotonic()) + 0.01)
         async with self._lock:
             await self._commit_at_last()
