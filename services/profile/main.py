@@ -43,6 +43,7 @@ def command(port: int | None) -> None:
         settings = Settings.from_environment()
         own = ProfileSettings.from_environment()
         uvloop.run(serve(settings, own, port=own.port if port is None else port))
+        log.info("profile stopped")
     except AttuneError as error:
         raise CommandFailed.of(error) from None
 
@@ -79,19 +80,18 @@ async def serve(
                 instance_id=own.instance or None,
             )
         )
-        if await _has_committed(consumer, events, await producer.partitions_of(events)):
-            await store.refuse_emptied()
-        await store.claim()
+        await _claim(store, consumer, events, await producer.partitions_of(events))
         checks = {"log": consumer.check, "store": store.ping}
         await stack.enter_async_context(health_server(checks, port=port, host=settings.host))
         gc.freeze()
         gc.set_threshold(10_000, 20, 100)
         log.info("profile works", extra={"durability": settings.store_durability})
         await worker.run(consumer, stop)
-        log.info("profile stopped")
 
 
-async def _has_committed(consumer: GroupConsumer, topic: str, partitions: int) -> bool:
-    """Whether the group has folded anything yet."""
+async def _claim(store: ProfileStore, consumer: GroupConsumer, topic: str, partitions: int) -> None:
+    """Refuses a store that was emptied since the group folded; marks a new one as ours."""
     offsets = [await consumer.committed((topic, number)) for number in range(partitions)]
-    return any(offsets)
+    if any(offsets):
+        await store.refuse_emptied()
+    await store.claim()
