@@ -86,6 +86,8 @@ class TokenVerifier:
             claims = jwt.decode(
                 token, prepared.key, algorithms=[prepared.algorithm], options=_SKIP_CLAIMS
             )
+        except jwt.MissingRequiredClaimError as error:
+            raise Unauthenticated(f"the identity token has no {error.claim}") from None
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
             raise Unauthenticated(_FORGED) from None
         _check_times(claims, now_s)

@@ -80,7 +80,10 @@ def list_keys(as_json: bool) -> None:
     with _report("keys list", as_json) as report:
         keys = _with_store(KeyStore.keys)
         report.add(keys=keys)
-        report.text = "\n".join(_key_line(key) for key in keys) or "no keys: attune keys create"
+        report.text = (
+            "\n".join(_key_line(key) for key in keys)
+            or f"no keys in {report.settings['database']}: attune keys create"
+        )
 
 
 @command.command()
@@ -97,6 +100,9 @@ def revoke(identifier: str, as_json: bool) -> None:
 @command.group("token-key")
 def token_key() -> None:
     """Keys that the shop's backend signs identity tokens with.
+
+    A token is a JWT: `sub` the customer, `exp` when it ends (epoch seconds), and in its header
+    `kid`, the key's name. Pages send it in the header Attune-Identity-Token.
 
     EdDSA (default): Attune keeps only the public key. HS256: Attune has to keep the secret itself,
     so whoever reads the database can forge tokens; its SQLite file becomes private to its owner.
@@ -136,7 +142,7 @@ def list_token_keys(as_json: bool) -> None:
         report.add(token_keys=keys)
         report.text = (
             "\n".join(_token_key_line(key) for key in keys)
-            or "no token keys: attune keys token-key create"
+            or f"no token keys in {report.settings['database']}: attune keys token-key create"
         )
 
 

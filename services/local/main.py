@@ -5,6 +5,7 @@ clock that makes three days of business pass in a minute.
 """
 
 import asyncio
+import shlex
 import signal
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from tqdm import tqdm
 from services.commands.output import CommandFailed, Report, json_option
 from services.local.examples import read_examples
 from services.local.report import render
-from services.local.servers import Servers
+from services.local.servers import Servers, environment
 from services.local.shop import Progress, run_shop
 from services.local.system import (
     Ports,
@@ -34,6 +35,7 @@ from services.profile.verify.check import Verification, verify, wait_until_drain
 from services.simulator.world import WORLDS, build
 from shared.clock import Clock, real_now_ms
 from shared.errors import InvalidInput
+from shared.settings import Settings
 
 OPENING: Final = 1_780_293_600_000
 """Business time at which a run begins: Monday, 1 June 2026, 06:00 UTC."""
@@ -115,6 +117,7 @@ def command(
     with Report("local", as_json=as_json, seed=seed, settings=settings) as report:
         if file is not None and not file.absolute().parent.is_dir():
             raise InvalidInput(f"--report: there is no folder {file.absolute().parent}")
+        plan.ports.check()
         with _interruptible(), tempfile.TemporaryDirectory(prefix="attune-local-") as name:
             folder = Path(name)
             clock = Clock(real_now_ms(), OPENING, SPEED)
@@ -126,7 +129,11 @@ def command(
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does: everything is stopped, exit 130."""
+    """SIGTERM ends a run as Ctrl-C does: everything is stopped, exit 130.
+
+    So does SIGINT in the background of a script, where shells have it ignored.
+    """
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     previous = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield
@@ -134,6 +141,7 @@ def _interruptible() -> Iterator[None]:
         raise CommandFailed("interrupted; all is stopped", exit_code=INTERRUPTED) from None
     finally:
         signal.signal(signal.SIGTERM, previous)
+        signal.signal(signal.SIGINT, interrupt)
 
 
 async def _run(plan: Plan, folder: Path, servers: Servers, report: Report) -> None:
@@ -197,7 +205,7 @@ def _conclude(
         simulator={name: shop[name] for name in sorted(shop.keys() - {*names, "customers"})},
     )
     _check(plan, report, verified)
-    report.text = render(report.results)
+    report.text = render(report.results, up=plan.keep)
     if plan.file is not None:
         plan.file.write_bytes(msgspec.json.encode(report.envelope()) + b"\n")
 
@@ -225,6 +233,9 @@ async def _stay(report: Report, system: System) -> None:
         report.say(report.text)
         report.text = "stopped"
     report.say(f"keys of this run: server {system.keys.server}, browser {system.keys.browser}")
+    report.say(f"\nfor commands in another terminal:\n{_exports(system.settings)}\n")
+    days = SPEED / 1_440
+    report.say(f"its clock runs on, {days:g} days a minute: send events without occurred_at")
     report.say("all stays up until Ctrl-C")
     try:
         while True:
@@ -232,6 +243,16 @@ async def _stay(report: Report, system: System) -> None:
             await asyncio.sleep(0.5)
     except asyncio.CancelledError:
         report.say("stopping")
+
+
+def _exports(settings: Settings) -> str:
+    """What a shell is told so that `attune` finds this system: all that is no default."""
+    defaults = environment(Settings())
+    return "\n".join(
+        f"export {name}={shlex.quote(value)}"
+        for name, value in environment(settings).items()
+        if value != defaults[name]
+    )
 
 
 class _Live:

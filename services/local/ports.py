@@ -25,6 +25,17 @@ def free_port() -> int:
     return free_ports(1)[0]
 
 
+def refused(port: int) -> str | None:
+    """Why a server cannot listen on a port now; None: it can."""
+    with socket.socket() as attempt:
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
+        try:
+            attempt.bind((HOST, port))
+        except OSError as error:
+            return error.strerror
+    return None
+
+
 def answers(port: int, host: str = HOST) -> bool:
     """Whether something accepts connections there now."""
     with socket.socket() as attempt:

@@ -21,13 +21,18 @@ def in_words(reason: Mapping[str, Any], titles: Mapping[str, str]) -> str:
             share = f"{evidence['share']:.0%} of interest"
             return f"likes {evidence['field'].replace('_', ' ')} {evidence['value']} ({share})"
         case "similar_sessions" if events:
-            return f"{_did(events[0], titles)}, as in {evidence['sessions']} visits that saw this"
+            visits = _count(evidence["sessions"], "visit")
+            return f"{_did(events[0], titles)}, as in {visits} that saw this"
         case "bought_together" if events:
-            return f"{_did(events[0], titles)}; together in {evidence['orders']} orders"
+            return f"{_did(events[0], titles)}; together in {_count(evidence['orders'], 'order')}"
         case "exploration":
             return "drawn at random, to measure against"
     known = ", ".join(f"{name} {value}" for name, value in evidence.items())
     return f"{code.replace('_', ' ')}{': ' if known else ''}{known}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _did(event: Mapping[str, Any], titles: Mapping[str, str]) -> str:

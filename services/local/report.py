@@ -9,8 +9,8 @@ from typing import Any
 Results = Mapping[str, Any]
 
 
-def render(results: Results) -> str:
-    """The whole report."""
+def render(results: Results, *, up: bool = False) -> str:
+    """The whole report; with the addresses where the system stays up."""
     parts = [
         _heading("Every event accounted for"),
         _balance(results),
@@ -20,9 +20,9 @@ def render(results: Results) -> str:
         _conversion(results),
         _heading("Customers, and why they see what they see"),
         *(_example(example) for example in results["examples"]),
-        _heading("Addresses"),
-        table([(name, address) for name, address in results["endpoints"].items()]),
     ]
+    if up:
+        parts += [_heading("Addresses"), table(list(results["endpoints"].items()))]
     return "\n".join(parts)
 
 

@@ -14,7 +14,7 @@ import aiohttp
 import msgspec
 
 from services.local.broker import DESCRIPTION, embedded_broker
-from services.local.ports import HOST, free_ports
+from services.local.ports import HOST, free_ports, refused
 from services.local.processes import Processes, attune
 from services.local.servers import Servers, environment
 from services.local.store import embedded_store
@@ -22,7 +22,7 @@ from shared.auth import ADMIN, CUSTOMERS, EVENTS, IDENTIFY, RECOMMEND, new_api_k
 from shared.auth_store import KeyStore
 from shared.clock import Clock, real_now_ms
 from shared.database import Database
-from shared.errors import Unavailable
+from shared.errors import InvalidInput, Unavailable
 from shared.migrations import migrate
 from shared.settings import Settings
 
@@ -88,6 +88,18 @@ class Ports:
 
     collector: int | None = None
     recommend: int | None = None
+
+    def check(self) -> None:
+        """Raises InvalidInput when a wanted port is taken, before anything is started.
+
+        A foreign service there might answer that it is ready, in the name of ours.
+        """
+        wanted = _fixed(self)
+        if len(set(wanted.values())) < len(wanted):
+            raise InvalidInput("--collector-port and --recommend-port: they must differ")
+        for name, port in wanted.items():
+            if reason := refused(port):
+                raise InvalidInput(f"--{name}-port: cannot listen on {HOST}:{port}: {reason}")
 
 
 @contextmanager

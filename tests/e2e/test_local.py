@@ -98,7 +98,7 @@ def test_a_port_in_use_is_told_in_one_line() -> None:
         port = taken.getsockname()[1]
         with running("local", "--json", "--collector-port", str(port)) as run:
             code, _, errors = run.finish(60)
-            assert code == 1
+            assert code == 2
             last = errors.splitlines()[-1]
             assert f"cannot listen on 127.0.0.1:{port}" in last
             assert "collector" in last

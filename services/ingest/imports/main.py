@@ -109,14 +109,19 @@ async def _import_and_verify(
 
 
 async def _verify(settings: Settings) -> Verification:
-    with tqdm(desc="replaying the log", unit=" records", leave=False) as bar:
+    with tqdm(desc="replaying the log", unit=" records", leave=False, disable=None) as bar:
         return await verify(settings, bar.update)
 
 
 @contextmanager
 def _bar(plan: Plan) -> Iterator[Callable[[int], None]]:
     with tqdm(
-        desc="importing", total=plan.export.size, unit="B", unit_scale=True, leave=False
+        desc="importing",
+        total=plan.export.size,
+        unit="B",
+        unit_scale=True,
+        leave=False,
+        disable=None,
     ) as bar:
 
         def moved(byte: int) -> None:

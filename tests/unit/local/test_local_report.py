@@ -83,7 +83,7 @@ def failures(found: dict[str, Any], verified: Verification, **plan: Any) -> list
 
 
 def test_the_report_shows_balance_speed_lift_and_reasons() -> None:
-    text = render(results())
+    text = render(results(), up=True)
     for expected in (
         "6,030",
         "missing_field 10",
@@ -105,6 +105,10 @@ def test_the_report_admits_what_it_cannot_tell() -> None:
     assert "too few purchases for an interval" in render(found)
     found["balanced"] = False
     assert "IT DOES NOT ADD UP" in render(found)
+
+
+def test_addresses_are_told_while_they_answer() -> None:
+    assert "http://127.0.0.1:2" not in render(results())
 
 
 def test_columns_line_up() -> None:
@@ -160,6 +164,11 @@ def test_short_runs_and_other_worlds_are_held_to_the_balance_only(plan: dict[str
             "bought_together",
             {"events": [{"fact": "purchased", "item": "item-9", "at": 1}], "orders": 2},
             "bought item-9; together in 2 orders",
+        ),
+        (
+            "bought_together",
+            {"events": [{"fact": "purchased", "item": "item-9", "at": 1}], "orders": 1},
+            "bought item-9; together in 1 order",
         ),
         ("exploration", {"random_share": 0.1}, "drawn at random, to measure against"),
         ("trending", {"views": 7, "carts": 1}, "trending: views 7, carts 1"),
