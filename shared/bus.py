@@ -5,11 +5,12 @@ AttuneError and its kinds only; above all LogUnavailable.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.partitioner import DefaultPartitioner
 
 from shared.bus_admin import ensure_topics, group_lag, partitions_of, ping, topic_id
 from shared.bus_connection import (
@@ -28,7 +29,14 @@ from shared.bus_connection import (
 )
 from shared.bus_group import GroupConsumer
 from shared.bus_read import Tail, scan
-from shared.errors import AttuneError, InvalidInput, LogTruncated, Rebalanced, UnknownTopic
+from shared.errors import (
+    AttuneError,
+    InvalidInput,
+    LogTruncated,
+    Rebalanced,
+    TooLarge,
+    UnknownTopic,
+)
 from shared.headers import Headers
 from shared.settings import Settings
 
@@ -53,6 +61,8 @@ __all__ = [
 
 BATCH_BYTES = 131_072
 """Buffer per partition, before compression: `send` waits while it is full."""
+
+_choose = DefaultPartitioner()
 
 
 class Acknowledgement:
@@ -91,14 +101,20 @@ class Producer:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings, *, wait_s: float = START_S) -> AsyncIterator[Self]:
-        """Raises LogUnavailable when no broker answers within `wait_s` seconds."""
+    async def open(
+        cls, settings: Settings, *, wait_s: float = START_S, compression: str = "lz4"
+    ) -> AsyncIterator[Self]:
+        """Raises LogUnavailable when no broker answers within `wait_s` seconds.
+
+        compression: `zstd` where batches are large. aiokafka packs lz4 at level 9, which costs
+        60 us for 5 KB in a large batch against 9 us, and packs half as tightly.
+        """
 
         def create() -> Any:
             return AIOKafkaProducer(
                 acks="all",
                 enable_idempotence=settings.idempotent_produce,
-                compression_type="lz4",
+                compression_type=compression,
                 linger_ms=0,
                 max_batch_size=BATCH_BYTES,
                 max_request_size=MAX_MESSAGE_BYTES,
@@ -132,6 +148,35 @@ class Producer:
             raise mended(error, self._settings) from error
         future.add_done_callback(self._settle)
         return Acknowledgement(future, self._settings)
+
+    async def send_all(self, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
+        """Puts many records (key, value) into the buffer as whole batches, at a fraction of what
+        `send` costs for each; `flush` reports what was not acknowledged.
+
+        Records of one key keep their order, also beside those of `send`. Raises UnknownTopic,
+        LogUnavailable: then some may be in the buffer already. Each must be smaller than
+        BATCH_BYTES, or it is TooLarge.
+        """
+        with translated(self._settings):
+            partitions = sorted(await self._client.partitions_for(topic))
+            batches: dict[int, Any] = {}
+            for key, value in records:
+                partition = _choose(key, partitions, partitions)
+                batch = batches.get(partition) or self._client.create_batch()
+                if batch.append(timestamp=None, key=key, value=value) is None:
+                    if not batch.record_count():
+                        raise TooLarge(f"a record in a batch has at most {BATCH_BYTES} bytes")
+                    await self._send_batch(topic, partition, batch)
+                    batch = self._client.create_batch()
+                    if batch.append(timestamp=None, key=key, value=value) is None:
+                        raise TooLarge(f"a record in a batch has at most {BATCH_BYTES} bytes")
+                batches[partition] = batch
+            for partition, batch in batches.items():
+                await self._send_batch(topic, partition, batch)
+
+    async def _send_batch(self, topic: str, partition: int, batch: Any) -> None:
+        future = await self._client.send_batch(batch, topic, partition=partition)
+        future.add_done_callback(self._settle)
 
     def _settle(self, future: "asyncio.Future[Any]") -> None:
         error = None if future.cancelled() else future.exception()

@@ -12,6 +12,7 @@ import numpy as np
 
 from services.recommend.arrays import NO_NUMBERS, Numbers, Reasons, grown
 from services.recommend.catalogue.index import Catalogue
+from services.recommend.compiled import compiled
 from services.recommend.numbers import ItemNumbers
 
 OFFERABLE: Final = 0
@@ -88,6 +89,15 @@ def judge(catalogue: Catalogue, country: str | None, now: int, real_ms: int) -> 
     return Availability(codes, catalogue.version, until, real_ms)
 
 
+@compiled("int64[::1](int64[::1], int64[::1])")
+def look_up(numbers: Numbers, row_of: Numbers) -> Numbers:
+    """Rows by number, NO_ROW beyond the table."""
+    rows = np.empty(len(numbers), dtype=np.int64)
+    for at in range(len(numbers)):
+        rows[at] = row_of[numbers[at]] if numbers[at] < len(row_of) else NO_ROW
+    return rows
+
+
 @dataclass(slots=True)
 class Stock:
     """The catalogue as requests see it: availability by country, rows by number, order of ids."""
@@ -140,10 +150,7 @@ class Stock:
 
     def rows(self, numbers: Numbers) -> Numbers:
         """Rows by number, NO_ROW for what the catalogue never had."""
-        table = self._row_of
-        if len(numbers) and int(numbers.max()) >= len(table):
-            self._row_of = table = grown(table, int(numbers.max()) + 1, NO_ROW)
-        return table[numbers]
+        return look_up(numbers, self._row_of)
 
     def rows_of(self, items: Iterable[str]) -> list[int]:
         """Rows of those of the items that the catalogue ever had."""

@@ -75,7 +75,6 @@ class Explainer:
         """Reasons of each item (row, number and how much each feature moved its score, side by
         side), the strongest first."""
         shared = self._shared(numbers)
-        counts = self._popularity.evidence(rows)
         explained = []
         for place, features in enumerate(_strongest(moved).tolist()):
             reasons: list[Reason] = []
@@ -84,13 +83,14 @@ class Explainer:
                     break
                 name = _NAMES[feature]
                 if name == "session":
-                    reasons.extend(self._similar(*shared[place]))
+                    reasons += self._similar(*shared[place])
                 elif name in _COUNTED:
-                    reasons.append(Reason(code=_COUNTED[name], evidence=counts[place]))
+                    evidence = self._popularity.evidence(rows[place])
+                    reasons.append(Reason(code=_COUNTED[name], evidence=evidence))
                 elif name in _FIELDS:
-                    reasons.extend(self._liked(catalogue, rows[place], name))
+                    reasons += self._liked(catalogue, rows[place], name)
                 elif name == "together":
-                    reasons.extend(self._completes(numbers[place]))
+                    reasons += self._completes(numbers[place])
             explained.append(reasons or [Reason(code=CATALOGUE)])
         return explained
 

@@ -11,7 +11,12 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from typing import Final
 
 import click
@@ -114,6 +119,7 @@ async def serve(
             access_log=False,
             server_header=False,
             date_header=False,
+            proxy_headers=False,
             backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=own.stop_timeout_s,
@@ -166,7 +172,7 @@ async def _open(
     keys = Keys(settings.namespace)
     reader = ProfileReader(client, keys, metrics, own.store_deadline_ms)
     stack.push_async_callback(reader.close)
-    producer = await stack.enter_async_context(bus.Producer.open(settings, wait_s=LOG_START_S))
+    producer = await stack.enter_async_context(_open_producer(settings))
     running = await stack.enter_async_context(
         open_catalogue(settings, database, producer, ring.authenticate)
     )
@@ -192,6 +198,10 @@ async def _open(
     stack.push_async_callback(stopped, asyncio.create_task(_settle_again(running, models)))
     recommender = Recommender(own, settings.clock, knowledge, reader, log, metrics, ring.subject)
     return Deciding(recommender, ring.authenticate, running.administration)
+
+
+def _open_producer(settings: Settings) -> AbstractAsyncContextManager[bus.Producer]:
+    return bus.Producer.open(settings, wait_s=LOG_START_S, compression="zstd")
 
 
 def _knowledge(running: RunningCatalogue, own: RecommendSettings) -> Knowledge:

@@ -33,10 +33,8 @@ def personal_rules(situation: Situation, stock: Stock) -> Rules:
     """What this shopper must not be offered."""
     rows = stock.rows_of(situation.dismissed)
     codes = [DISMISSED] * len(rows)
-    bought = stock.rows_of(situation.bought)
-    if bought:
-        repeatable = stock.catalogue.columns.repeatable[bought].tolist()
-        bought = [row for row, again in zip(bought, repeatable, strict=True) if not again]
+    repeatable = stock.catalogue.columns.repeatable
+    bought = [row for row in stock.rows_of(situation.bought) if not repeatable[row]]
     for code, found in (
         (BOUGHT, bought),
         (IN_CART, stock.rows_of(situation.cart)),

@@ -3,6 +3,7 @@
 Made of the item statistics each time they change; read by candidates, features and reasons.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ class Popularity:
         default_factory=lambda: np.zeros((0, len(KINDS)), dtype=np.int64)
     )
     _best: dict[tuple[str, int], Numbers] = field(default_factory=dict)
+    _evidence: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def best_of(self, catalogue: Catalogue, name: str, code: int) -> Numbers:
         """The most trending rows whose field has this code, best first, equal ones by row."""
@@ -47,14 +49,16 @@ class Popularity:
             self._best[name, code] = known
         return known
 
-    def evidence(self, rows: list[int]) -> list[dict[str, Any]]:
-        """What is counted of each item, for its reasons."""
-        if not rows or max(rows) >= len(self.counts):
-            return [{}] * len(rows)
-        return [
-            {"views": views, "carts": carts, "purchases": purchases}
-            for views, carts, purchases, *_ in self.counts[rows].tolist()
-        ]
+    def evidence(self, row: int) -> dict[str, Any]:
+        """What is counted of an item, for its reasons; not to be changed by the caller."""
+        known = self._evidence.get(row)
+        if known is None:
+            if row >= len(self.counts):
+                return {}
+            views, carts, purchases, *_ = self.counts[row].tolist()
+            known = {"views": views, "carts": carts, "purchases": purchases}
+            self._evidence[row] = known
+        return known
 
 
 def rank_popularity(statistics: ItemStatistics, number_of: Numbers) -> Popularity:
@@ -73,12 +77,14 @@ def rank_popularity(statistics: ItemStatistics, number_of: Numbers) -> Popularit
     return Popularity(trending / max(greatest, 1e-9), conversion, order, counts)
 
 
-def code_of(catalogue: Catalogue, name: str, value: str) -> int:
-    """The code of an affinity field's value in the catalogue, NONE where no item has it."""
+def finder(catalogue: Catalogue, name: str) -> Callable[[str], int]:
+    """Finds the code of an affinity field's value in the catalogue, NONE where no item has it."""
     if name == "category":
-        return catalogue.categories.find(value)
-    if name == "brand":
-        return catalogue.brands.find(value)
+        return catalogue.categories.find
+    return catalogue.brands.find if name == "brand" else _band
+
+
+def _band(value: str) -> int:
     return int(value) if value.isdigit() and len(value) < 3 else NONE
 
 

@@ -6,8 +6,7 @@ Between the HTTP side (api.py) and the pure `pipeline`.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
-from random import SystemRandom
+from random import Random
 from typing import Any, Final, NamedTuple
 
 from services.recommend.decision_ids import DecisionIds
@@ -62,7 +61,8 @@ class Recommender:
     metrics: RecommendMetrics
     subject: Callable[[str], str]
     """KeyRing.subject: the customer that an identity token proves."""
-    ids: DecisionIds = field(default_factory=lambda: DecisionIds(SystemRandom().getrandbits))
+    ids: DecisionIds = field(default_factory=lambda: DecisionIds(Random().getrandbits))
+    """Ids name decisions and guard nothing, so a seed from the system is random enough."""
 
     async def recommend(
         self, request: RecommendRequest, principal: Principal, token: str | None
@@ -102,7 +102,8 @@ class Recommender:
             profile=_profile(view) if request.explain else None,
         )
         encoded = encode_answer(answer)
-        self.log.put(partial(_record, request, named, now, answer, encoded, choice))
+        # encoded at once: a heap of answers that wait would be walked by the garbage collector
+        self.log.put(*_record(request, named, now, answer, encoded, choice))
         self.metrics.answered(
             request.placement, choice.fallback, time.perf_counter() - started, age
         )

@@ -8,7 +8,7 @@ import numpy as np
 from services.recommend.arrays import NO_NUMBERS, Numbers
 from services.recommend.catalogue.columns import NONE
 from services.recommend.catalogue.index import Catalogue
-from services.recommend.popularity import Popularity, code_of
+from services.recommend.popularity import Popularity, finder
 
 MOST_VALUES: Final = {"category": 3, "brand": 2, "price_band": 1}
 """How many preferred values of a field have their best items looked at: the less a field tells
@@ -23,7 +23,8 @@ def tastes_of(affinities: Mapping[str, list[tuple[str, int]]], catalogue: Catalo
     tastes: dict[str, dict[int, int]] = {}
     for name, values in affinities.items():
         if name in MOST_VALUES:
-            codes = {code_of(catalogue, name, value): weight for value, weight in values}
+            find = finder(catalogue, name)
+            codes = {find(value): weight for value, weight in values}
             codes.pop(NONE, None)
             tastes[name] = codes
     return tastes

@@ -30,7 +30,7 @@ class Pairs:
 
     orders: dict[int, int] = field(default_factory=dict)
     partners: dict[int, dict[int, int]] = field(default_factory=dict)
-    _best: dict[int, tuple[Numbers, Scores]] = field(default_factory=dict)
+    _best: dict[int, list[tuple[Numbers, Scores]]] = field(default_factory=dict)
 
     def learn(self, order: str, items: Iterable[int]) -> None:
         """Count an order's items; of more than MOST_ITEMS, a sample that its id decides."""
@@ -47,16 +47,21 @@ class Pairs:
             if len(partners) > 2 * MOST_PARTNERS:
                 self.partners[item] = _commonest(partners)
 
-    def best(self, item: int) -> tuple[Numbers, Scores]:
-        """The item's partners by descending cosine, equal ones by ascending number."""
+    def best(self, item: int, place: int = 0) -> tuple[Numbers, Scores]:
+        """The item's partners by descending cosine, equal ones by ascending number; the cosines
+        as they count for an anchor at this place."""
         known = self._best.get(item)
         if known is None:
             partners = self.partners.get(item, {})
             numbers = np.fromiter(partners, dtype=np.int64, count=len(partners))
-            cosines = [self.cosine(item, other) for other in partners]
-            known = best_first(numbers, np.array(cosines, dtype=np.float64), MOST_OFFERED)
-            self._best[item] = known
-        return known
+            both = np.fromiter(partners.values(), dtype=np.float64, count=len(partners))
+            orders = [self.orders[other] for other in partners]
+            cosines = both / np.sqrt(self.orders.get(item, 1) * np.array(orders, dtype=np.float64))
+            known = self._best[item] = [best_first(numbers, cosines, MOST_OFFERED)]
+        while len(known) <= place:
+            numbers, cosines = known[0]
+            known.append((numbers, cosines * _weight(len(known))))
+        return known[place]
 
     def cosine(self, item: int, other: int) -> float:
         """Orders with both, against those with either."""
@@ -97,20 +102,24 @@ def score_together(pairs: Pairs, anchors: Sequence[int]) -> tuple[Numbers, Score
 
     Anchors count less the later they stand: the newest cart item is what is being completed.
     """
-    found = [pairs.best(anchor) for anchor in anchors]
-    if not found:
+    if not anchors:
         return NO_NUMBERS, NO_SCORES
-    scores = [
-        cosines * _weight(place) if place else cosines for place, (_, cosines) in enumerate(found)
-    ]
-    return np.concatenate([numbers for numbers, _ in found]), np.concatenate(scores)
+    found = [pairs.best(anchor, place) for place, anchor in enumerate(anchors)]
+    return (
+        np.concatenate([numbers for numbers, _ in found]),
+        np.concatenate([scores for _, scores in found]),
+    )
 
 
 def cause_of(pairs: Pairs, anchors: Sequence[int], item: int) -> int | None:
     """The anchor that an item goes with best, None where it goes with none of them."""
-    scored = [(pairs.cosine(anchor, item) * _weight(at), -at) for at, anchor in enumerate(anchors)]
-    best, at = max(scored, default=(0.0, 0))
-    return anchors[-at] if best > 0.0 else None
+    cause, most = None, 0.0
+    for place, anchor in enumerate(anchors):
+        if pairs.together(anchor, item):
+            score = pairs.cosine(anchor, item) * _weight(place)
+            if score > most:
+                cause, most = anchor, score
+    return cause
 
 
 def _weight(place: int) -> float:
