@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from shared.errors import SettingsError
+from shared.errors import SettingsError, Unavailable
 
 Check: TypeAlias = Callable[[], Awaitable[object]]
 """Looks at one real dependency; raises when it is not usable."""
@@ -59,6 +59,11 @@ def routes(checks: Mapping[str, Check], *, registry: CollectorRegistry = REGISTR
         Route("/health/ready", ready),
         Route("/metrics", metrics),
     ]
+
+
+async def starting() -> None:
+    """The check of a dependency that is not connected yet."""
+    raise Unavailable("not connected yet")
 
 
 async def _outcome(check: Check) -> str:

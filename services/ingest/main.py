@@ -24,7 +24,7 @@ from services.ingest.pipeline import Pipeline
 from services.ingest.settings import IngestSettings
 from shared.bus import GroupConsumer, Producer, Tail
 from shared.errors import LogUnavailable
-from shared.health import Check, health_server
+from shared.health import Check, health_server, starting
 from shared.logging import configure
 from shared.settings import Settings
 from shared.topics import CATALOGUE, DEAD_LETTERS, EVENTS, RAW
@@ -54,7 +54,7 @@ def command(port: int | None) -> None:
 
 async def serve(settings: Settings, own: IngestSettings) -> None:
     """Runs until a signal. Raises LogUnavailable or SettingsError where it cannot start."""
-    checks: dict[str, Check] = {"log": _starting}
+    checks: dict[str, Check] = {"log": starting}
     async with AsyncExitStack() as stack:
         _on_signals(_cancel_current())
         port = await stack.enter_async_context(
@@ -102,10 +102,6 @@ def build_pipeline(
 
 def _named(settings: Settings, group: str) -> str:
     return f"{settings.namespace}.{group}" if settings.namespace else group
-
-
-async def _starting() -> None:
-    raise LogUnavailable("not connected yet")
 
 
 def _cancel_current() -> Callable[[], object]:

@@ -21,7 +21,7 @@ from services.profile.worker import Worker
 from shared import topics
 from shared.bus import GroupConsumer, Producer, topic_id
 from shared.errors import AttuneError
-from shared.health import health_server
+from shared.health import Check, health_server, starting
 from shared.keys import Keys
 from shared.logging import configure
 from shared.settings import Settings
@@ -55,7 +55,10 @@ async def serve(
     stop = stop or asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    checks: dict[str, Check] = {"log": starting, "store": starting}
     async with AsyncExitStack() as stack:
+        # First of all: a process that cannot have its port must not join the group.
+        await stack.enter_async_context(health_server(checks, port=port, host=settings.host))
         events = topics.EVENTS.named(settings.namespace)
         incarnation = await topic_id(settings, events)
         watch = ServerWatch()
@@ -81,8 +84,7 @@ async def serve(
             )
         )
         await _claim(store, consumer, events, await producer.partitions_of(events))
-        checks = {"log": consumer.check, "store": store.ping}
-        await stack.enter_async_context(health_server(checks, port=port, host=settings.host))
+        checks |= {"log": consumer.check, "store": store.ping}
         gc.freeze()
         gc.set_threshold(10_000, 20, 100)
         log.info("profile works", extra={"durability": settings.store_durability})
