@@ -160,6 +160,6 @@ def test_a_signal_ends_the_wait_for_a_broker(base_settings: Settings, tmp_path: 
             time.sleep(0.05)
         answer = running.answer("health/ready")
         assert answer is not None
-        assert answer.json()["checks"] == {"log": "LogUnavailable"}
+        assert answer.json()["checks"] == {"log": "Unavailable"}
         assert running.stop() == 0
     assert running.log.read_text() == ""
