@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.recommend.arrays import Codes, Numbers, Scores
-from services.recommend.candidates.affinity import Tastes
+from services.recommend.candidates.affinity import MOST_VALUES, Tastes
 from services.recommend.candidates.pool import SCORED, SEEN, Pool
 from services.recommend.catalogue.index import Catalogue
 from services.recommend.compiled import compiled
@@ -32,12 +32,11 @@ FEATURES: Final = {
 }
 PREFERENCES: Final = ("category", "brand", "price_band")
 """Affinity fields, in the order of their features."""
-MOST_VALUES: Final = 8
-"""Preferred values of one field that count."""
 
 SESSION_VOTES: Final = SCORED.index("session")
 COSINES: Final = SCORED.index("together")
-_NO_CODE: Final = -2
+_NO_CODES: Final = [-2] * MOST_VALUES
+_NO_SHARES: Final = [0.0] * (MOST_VALUES + 1)
 _WIDTH: Final = len(FEATURES)
 
 
@@ -75,15 +74,17 @@ def _preferences(tastes: Tastes) -> tuple[Numbers, Matrix]:
     codes: list[int] = []
     shares: list[float] = []
     for name in PREFERENCES:
-        known = tastes.get(name) or {}
+        known = tastes.get(name)
+        if not known:
+            codes += _NO_CODES
+            shares += _NO_SHARES
+            continue
         total = sum(known.values()) or 1
-        kept = list(known)[:MOST_VALUES]
-        padding = MOST_VALUES - len(kept)
-        codes += kept
-        codes += [_NO_CODE] * padding
+        codes += known
+        codes += _NO_CODES[len(known) :]
         shares.append(0.0)
-        shares += [known[code] / total for code in kept]
-        shares += [0.0] * padding
+        shares += [weight / total for weight in known.values()]
+        shares += _NO_SHARES[len(known) + 1 :]
     count = len(PREFERENCES)
     return np.array(codes, dtype=np.int64).reshape(count, -1), np.array(shares).reshape(count, -1)
 

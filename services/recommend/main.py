@@ -29,6 +29,7 @@ from services.recommend.candidates.bought_together import Pairs
 from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.catalogue.running import RunningCatalogue, open_catalogue
 from services.recommend.decision_log import DecisionLog
+from services.recommend.huge_pages import use_huge_pages
 from services.recommend.live import UNTRAINED, ModelKeeper, StatisticsKeeper, stopped
 from services.recommend.metrics import RecommendMetrics
 from services.recommend.numbers import ItemNumbers
@@ -194,7 +195,7 @@ async def _open(
     )
     _watch(metrics, running, log, ring)
     warm_up()
-    _settle_garbage()
+    _settle_memory()
     stack.push_async_callback(stopped, asyncio.create_task(_settle_again(running, models)))
     recommender = Recommender(own, settings.clock, knowledge, reader, log, metrics, ring.subject)
     return Deciding(recommender, ring.authenticate, running.administration)
@@ -248,18 +249,20 @@ async def _migrated(settings: Settings) -> None:
         _logger.warning("database does not answer; keys are tried again")
 
 
-def _settle_garbage() -> None:
-    """What lives as long as the process is never looked at again by the garbage collector."""
+def _settle_memory() -> None:
+    """What lives as long as the process is never looked at again by the garbage collector, and
+    lies in huge pages."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 100)
+    use_huge_pages()
 
 
 async def _settle_again(running: RunningCatalogue, models: ModelKeeper) -> None:
     """Once more when the catalogue and the live indexes are in memory: they stay."""
     await running.follower.caught_up.wait()
     await models.caught_up()
-    _settle_garbage()
+    _settle_memory()
 
 
 def _watched(server: uvicorn.Server, parent: int) -> "asyncio.Task[None]":

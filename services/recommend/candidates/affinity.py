@@ -10,9 +10,12 @@ from services.recommend.catalogue.columns import NONE
 from services.recommend.catalogue.index import Catalogue
 from services.recommend.popularity import Popularity, finder
 
-MOST_VALUES: Final = {"category": 3, "brand": 2, "price_band": 1}
+MOST_LOOKED_AT: Final = {"category": 3, "brand": 2, "price_band": 1}
 """How many preferred values of a field have their best items looked at: the less a field tells
 items apart, the fewer."""
+
+MOST_VALUES: Final = 8
+"""Preferred values of one field that count."""
 
 Tastes = Mapping[str, Mapping[int, int]]
 """Affinity field → code of a value in the catalogue → weight, best first."""
@@ -22,9 +25,9 @@ def tastes_of(affinities: Mapping[str, list[tuple[str, int]]], catalogue: Catalo
     """The affinities in the catalogue's codes, without values that no item has."""
     tastes: dict[str, dict[int, int]] = {}
     for name, values in affinities.items():
-        if name in MOST_VALUES:
+        if name in MOST_LOOKED_AT:
             find = finder(catalogue, name)
-            codes = {find(value): weight for value, weight in values}
+            codes = {find(value): weight for value, weight in values[:MOST_VALUES]}
             codes.pop(NONE, None)
             tastes[name] = codes
     return tastes
@@ -36,6 +39,6 @@ def preferred(tastes: Tastes, popularity: Popularity, catalogue: Catalogue) -> N
     groups = [
         popularity.best_of(catalogue, name, code)
         for name, codes in tastes.items()
-        for code in list(codes)[: MOST_VALUES[name]]
+        for code in list(codes)[: MOST_LOOKED_AT[name]]
     ]
     return np.concatenate(groups) if groups else NO_NUMBERS

@@ -14,6 +14,18 @@ VOTE: Final = float(1 << 40)
 """Votes are added up as whole numbers of 1 / VOTE, so that the order of adding does not matter."""
 
 
+@compiled("int64(int64, int64)")
+def beginning(total: int, capacity: int) -> int:
+    """The session with which the ring of rows began anew."""
+    return (max(total, 1) - 1) // capacity * capacity
+
+
+@compiled("int64(int64, int64, int64)")
+def row_of(session: int, turn: int, capacity: int) -> int:
+    """session % capacity for one of the newest `capacity` sessions, without the division."""
+    return session - turn if session >= turn else session - turn + capacity
+
+
 @compiled(
     "int64[::1](int64[::1], int64[::1], int64[::1], int64[::1], int64, int64, int64[::1], int64)"
 )
@@ -29,8 +41,7 @@ def gather(
 ) -> Numbers:
     """The sessions that hold an asked item; leaves in `sums` of each the sum of the positions of
     its items, shifted, and in the low 8 bits the newest of them."""
-    # where the ring of rows begins anew: a session's row without a division for each
-    turn = (max(total, 1) - 1) // capacity * capacity
+    turn = beginning(total, capacity)
     found = np.empty(len(asked) * newest, dtype=np.int64)
     size = 0
     for position in range(1, len(asked) + 1):
@@ -42,7 +53,7 @@ def gather(
             session = sessions[at]
             if session < total - capacity:
                 continue
-            place = session - turn if session >= turn else session - turn + capacity
+            place = row_of(session, turn, capacity)
             if sums[place] == 0:
                 found[size] = session
                 size += 1
@@ -99,11 +110,14 @@ def nearest(
     starts, counts, sessions: see Postings."""
     found = gather(asked, starts, counts, sessions, total, capacity, sums, newest)
     kept = highest(found, newest)
+    turn = beginning(total, capacity)
     if len(kept) > neighbours:
         likeness = np.empty(len(kept), dtype=np.int64)
         oldest = total - capacity
         for at in range(len(kept)):
-            likeness[at] = ((sums[kept[at] % capacity] >> 8) << 40) + (kept[at] - oldest)
+            likeness[at] = ((sums[row_of(kept[at], turn, capacity)] >> 8) << 40) + (
+                kept[at] - oldest
+            )
         chosen = highest(likeness, neighbours)
         kept = np.empty(len(chosen), dtype=np.int64)
         for at in range(len(chosen)):
@@ -112,13 +126,13 @@ def nearest(
     votes = np.empty(len(kept), dtype=np.float64)
     positions = np.empty(len(kept), dtype=np.int64)
     for at in range(len(kept)):
-        place = kept[at] % capacity
+        place = row_of(kept[at], turn, capacity)
         places[at] = place
         positions[at] = sums[place] & 255
         weight = 1.0 - decay * (len(asked) - positions[at] + 1)
         votes[at] = (sums[place] >> 8) / len(asked) * max(weight, 0.0)
     for at in range(len(found)):
-        sums[found[at] % capacity] = 0
+        sums[row_of(found[at], turn, capacity)] = 0
     return places, votes, positions
 
 
