@@ -1,8 +1,8 @@
 """Asks Linux to keep this process's memory in pages of 2 MB instead of 4 KB.
 
 A request touches objects all over some hundred megabytes, and the processor's cache of page
-addresses holds a fraction of them: on a virtual machine, looking them up was a quarter of a
-request's time. Where the system cannot, nothing changes.
+addresses holds a fraction of them; on a virtual machine each look-up is dear. Where the system
+cannot, nothing changes.
 """
 
 import ctypes
