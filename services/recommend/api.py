@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -15,6 +16,7 @@ import msgspec
 from fastapi import FastAPI
 from fastapi import Request as FastAPIRequest
 from fastapi.responses import Response as FastAPIResponse
+from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -95,8 +97,17 @@ def create_app(
         named = {name.decode(): value.decode() for name, value in headers}
         return FastAPIResponse(body, status, headers=named)
 
+    app.add_exception_handler(HTTPException, _not_served)
     describe(app)
     return app
+
+
+async def _not_served(_request: FastAPIRequest, error: Exception) -> FastAPIResponse:
+    """Paths and methods that do not exist, in the shape of all other errors."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    phrase = HTTPStatus(status).phrase
+    body = {"error": {"code": phrase.lower().replace(" ", "_"), "message": phrase}}
+    return FastAPIResponse(msgspec.json.encode(body), status, media_type="application/json")
 
 
 class RecommendEndpoint:

@@ -5,7 +5,7 @@ never another shopper.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from shared.catalogue import OfferChanged
 from shared.decisions import Reason
 
 SIMILAR_SESSIONS: Final = "similar_sessions"
+RECENTLY_VIEWED: Final = "recently_viewed"
 BOUGHT_TOGETHER: Final = "bought_together"
 AFFINITY: Final = "affinity"
 TRENDING: Final = "trending"
@@ -64,6 +65,7 @@ class Explainer:
         self._pairs = pairs
         self._ids = ids
         self._popularity = popularity
+        self._events: dict[int, list[dict[str, Any]]] = {}
 
     def explain(
         self,
@@ -83,10 +85,9 @@ class Explainer:
                     break
                 name = _NAMES[feature]
                 if name == "session":
-                    reasons += self._similar(*shared[place])
+                    reasons += self._similar(numbers[place], *shared[place])
                 elif name in _COUNTED:
-                    evidence = self._popularity.evidence(rows[place])
-                    reasons.append(Reason(code=_COUNTED[name], evidence=evidence))
+                    reasons.append(self._popularity.reason(_COUNTED[name], rows[place]))
                 elif name in _FIELDS:
                     reasons += self._liked(catalogue, rows[place], name)
                 elif name == "together":
@@ -99,19 +100,28 @@ class Explainer:
             return [(0, 0)] * len(numbers)
         return why_neighbours(self._grounds.neighbours, numbers)
 
-    def _similar(self, sessions: int, position: int) -> list[Reason]:
+    def _similar(self, number: int, sessions: int, position: int) -> list[Reason]:
+        """What the shopper shares with such sessions, which is never the offered item itself."""
         if not sessions:
             return []
-        item = self._ids[self._grounds.asked[position - 1]]
-        evidence = {"events": self._situation.evidence(item), "sessions": sessions}
-        return [Reason(code=SIMILAR_SESSIONS, evidence=evidence)]
+        if not position:
+            return [Reason(code=RECENTLY_VIEWED, evidence={"events": self._own(number)})]
+        events = self._own(self._grounds.asked[position - 1])
+        return [Reason(code=SIMILAR_SESSIONS, evidence={"events": events, "sessions": sessions})]
+
+    def _own(self, number: int) -> list[dict[str, Any]]:
+        """The shopper's own event on an item."""
+        known = self._events.get(number)
+        if known is None:
+            known = self._events[number] = self._situation.evidence(self._ids[number])
+        return known
 
     def _completes(self, number: int) -> list[Reason]:
         anchor = cause_of(self._pairs, self._grounds.anchors, number)
         if anchor is None:
             return []
         orders = self._pairs.together(anchor, number)
-        evidence = {"events": self._situation.evidence(self._ids[anchor]), "orders": orders}
+        evidence = {"events": self._own(anchor), "orders": orders}
         return [Reason(code=BOUGHT_TOGETHER, evidence=evidence)]
 
     def _liked(self, catalogue: Catalogue, row: int, feature: str) -> list[Reason]:

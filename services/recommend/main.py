@@ -16,6 +16,7 @@ from contextlib import (
     AsyncExitStack,
     asynccontextmanager,
     contextmanager,
+    nullcontext,
 )
 from typing import Final
 
@@ -45,7 +46,7 @@ from shared import bus
 from shared.auth import KeyRing, open_key_ring
 from shared.auth_store import KeyStore
 from shared.database import Database
-from shared.errors import AttuneError, DatabaseUnavailable, LogUnavailable, Unavailable
+from shared.errors import DatabaseUnavailable, LogUnavailable, Unavailable
 from shared.health import Check, bind
 from shared.keys import Keys
 from shared.logging import configure
@@ -108,8 +109,8 @@ async def serve(
     metrics = RecommendMetrics()
     checks: dict[str, Check] = {}
     origins = [origin.strip() for origin in own.cors_origins.split(",") if origin.strip()]
-    failures: list[AttuneError] = []
-    app = create_app(opener(settings, own, metrics, checks, failures), metrics, checks, origins)
+    opened: list[Deciding] = []
+    app = create_app(lambda: nullcontext(opened[0]), metrics, checks, origins)
     server = _Server(
         uvicorn.Config(
             Front(app, metrics, origins),
@@ -129,12 +130,15 @@ async def serve(
     address, port = listener.getsockname()[:2]
     _logger.info("recommend starts", extra={"address": address, "port": port})
     watcher = None if parent is None else _watched(server, parent)
-    await server.serve(sockets=[listener])
+    # opened here and not by uvicorn, which answers a failure with a traceback and its own status
+    async with AsyncExitStack() as stack:
+        with server.capture_signals():
+            opening = opener(settings, own, metrics, checks)()
+            opened.append(await stack.enter_async_context(opening))
+        await server.serve(sockets=[listener])
     if watcher is not None:
         await stopped(watcher)
     _logger.info("recommend has stopped")
-    if failures:
-        raise failures[0]
 
 
 def opener(
@@ -142,19 +146,13 @@ def opener(
     own: RecommendSettings,
     metrics: RecommendMetrics,
     checks: dict[str, Check],
-    failures: list[AttuneError] | None = None,
 ) -> OpenDeciding:
     """What the application opens when it starts; fills `checks` with the real dependencies."""
 
     @asynccontextmanager
     async def open_deciding() -> AsyncIterator[Deciding]:
-        try:
-            async with AsyncExitStack() as stack:
-                yield await _open(stack, settings, own, metrics, checks)
-        except AttuneError as error:
-            if failures is not None:
-                failures.append(error)
-            raise
+        async with AsyncExitStack() as stack:
+            yield await _open(stack, settings, own, metrics, checks)
 
     return open_deciding
 

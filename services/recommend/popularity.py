@@ -15,6 +15,7 @@ from services.recommend.catalogue.columns import NONE
 from services.recommend.catalogue.index import Catalogue
 from services.recommend.numbers import NO_ITEM
 from services.recommend.statistics import FIXED_BITS, KINDS, ItemStatistics
+from shared.decisions import Reason
 
 MOST_TRENDING: Final = 300
 MOST_OF_A_GROUP: Final = 30
@@ -36,6 +37,7 @@ class Popularity:
     )
     _best: dict[tuple[str, int], Numbers] = field(default_factory=dict)
     _evidence: dict[int, dict[str, Any]] = field(default_factory=dict)
+    _reasons: dict[tuple[str, int], Reason] = field(default_factory=dict)
 
     def best_of(self, catalogue: Catalogue, name: str, code: int) -> Numbers:
         """The most trending rows whose field has this code, best first, equal ones by row."""
@@ -47,6 +49,13 @@ class Popularity:
             trending = grown(self.trending, len(column))
             known, _ = best_first(members, trending[members], MOST_OF_A_GROUP)
             self._best[name, code] = known
+        return known
+
+    def reason(self, code: str, row: int) -> Reason:
+        """A reason that rests on the item's counts; not to be changed by the caller."""
+        known = self._reasons.get((code, row))
+        if known is None:
+            known = self._reasons[code, row] = Reason(code=code, evidence=self.evidence(row))
         return known
 
     def evidence(self, row: int) -> dict[str, Any]:

@@ -175,17 +175,20 @@ def tally(
 
 
 @compiled(
-    "int64[:, ::1](int32[:, ::1], int32[::1], int64[::1], int64[::1], int64[::1], int64[::1])"
+    "int64[:, ::1](int32[:, ::1], int32[::1], int64[::1], int64[::1], int64[::1], int64[::1],"
+    " int64[::1])"
 )
 def holders(
     rows: Codes,
     lengths: Codes,
     places: Numbers,
     positions: Numbers,
+    asked: Numbers,
     items: Numbers,
     mark: Numbers,
 ) -> Numbers:
-    """For each item in how many of the sessions it is, and the newest of their positions."""
+    """For each item in how many of the sessions it is, and the newest of their positions that is
+    not the item's own (0: none)."""
     found = np.zeros((len(items), 2), dtype=np.int64)
     for place in range(len(items)):
         if items[place] < len(mark):
@@ -195,7 +198,8 @@ def holders(
             place = mark[rows[places[at], column]] - 1
             if place >= 0:
                 found[place, 0] += 1
-                found[place, 1] = max(found[place, 1], positions[at])
+                if asked[positions[at] - 1] != items[place]:
+                    found[place, 1] = max(found[place, 1], positions[at])
     for place in range(len(items)):
         if items[place] < len(mark):
             mark[items[place]] = 0

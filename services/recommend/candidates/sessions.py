@@ -34,11 +34,12 @@ class NeighbourSettings:
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """Sessions like the asked one, side by side: the row where each lies, its vote, and the
-    position (1 = oldest, in the asked session) of the newest item they share. Holds until the
-    index changes."""
+    """Sessions like the asked one (`asked`: its items that count), side by side: the row where
+    each lies, its vote, and the position (1 = oldest, in the asked session) of the newest item
+    they share. Holds until the index changes."""
 
     index: "SessionIndex"
+    asked: Numbers
     places: Numbers
     votes: Scores
     positions: Numbers
@@ -149,7 +150,7 @@ def find_neighbours(
         settings.neighbours,
         settings.decay,
     )
-    return Neighbours(index, places, votes, positions) if len(places) else None
+    return Neighbours(index, asked, places, votes, positions) if len(places) else None
 
 
 def score_neighbours(
@@ -169,13 +170,15 @@ def score_neighbours(
 
 
 def why_neighbours(neighbours: Neighbours, items: Sequence[int]) -> list[tuple[int, int]]:
-    """For each item: how many neighbours hold it, and the newest position they share (0: none)."""
+    """For each item: how many neighbours hold it, and the newest position they share that is not
+    the item itself (0: none)."""
     index = neighbours.index
     found = holders(
         index.rows,
         index.lengths,
         neighbours.places,
         neighbours.positions,
+        neighbours.asked,
         np.array(items, dtype=np.int64),
         index.votes,
     )

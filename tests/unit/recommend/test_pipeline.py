@@ -183,3 +183,17 @@ def test_items_that_the_catalogue_does_not_have_are_no_candidates() -> None:
     choice = shop.ask(RecommendRequest(session=["a1"]), n=20)
     assert "gone" not in ids(choice)
     assert "a2" not in ids(choice)
+
+
+def test_no_item_is_the_evidence_for_itself() -> None:
+    shop = Shop()
+    shop.session("a1", "a2")
+    shop.session("a1", "a2")
+    shop.session("b1", "b2")
+    view = View(session=Session(1, 900, ["a1", "a2"]))
+    reasons = {item.id: item.reasons[0] for item in shop.ask(view=view).items}
+    assert reasons["a1"].code == "similar_sessions"
+    assert reasons["a1"].evidence["events"][0]["item"] == "a2"
+    # all that it shares with others' sessions is the item itself
+    assert reasons["a2"].code == "recently_viewed"
+    assert [event["item"] for event in reasons["a2"].evidence["events"]] == ["a2"]
