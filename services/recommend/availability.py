@@ -12,7 +12,6 @@ import numpy as np
 
 from services.recommend.arrays import NO_NUMBERS, Numbers, Reasons, grown
 from services.recommend.catalogue.index import Catalogue
-from services.recommend.compiled import compiled
 from services.recommend.numbers import ItemNumbers
 
 OFFERABLE: Final = 0
@@ -89,15 +88,6 @@ def judge(catalogue: Catalogue, country: str | None, now: int, real_ms: int) -> 
     return Availability(codes, catalogue.version, until, real_ms)
 
 
-@compiled("int64[::1](int64[::1], int64[::1])")
-def look_up(numbers: Numbers, row_of: Numbers) -> Numbers:
-    """Rows by number, NO_ROW beyond the table."""
-    rows = np.empty(len(numbers), dtype=np.int64)
-    for at in range(len(numbers)):
-        rows[at] = row_of[numbers[at]] if numbers[at] < len(row_of) else NO_ROW
-    return rows
-
-
 @dataclass(slots=True)
 class Stock:
     """The catalogue as requests see it: availability by country, rows by number, order of ids."""
@@ -106,7 +96,8 @@ class Stock:
     numbers: ItemNumbers
     number_of: Numbers = field(default_factory=lambda: np.zeros(64, dtype=np.int64))
     id_order: Numbers = field(default_factory=lambda: NO_NUMBERS)
-    _row_of: Numbers = field(default_factory=lambda: np.full(64, NO_ROW, dtype=np.int64))
+    row_of: Numbers = field(default_factory=lambda: np.full(64, NO_ROW, dtype=np.int64))
+    """Rows by number, NO_ROW for what the catalogue never had; number_of: the reverse."""
     _row_of_id: dict[str, int] = field(default_factory=dict)
     _aligned: int = 0
     _available: dict[str | None, Availability] = field(default_factory=dict)
@@ -132,12 +123,12 @@ class Stock:
             return
         for row in range(self._aligned, len(ids)):
             number = self.numbers.number(ids[row])
-            self._row_of = grown(self._row_of, number + 1, NO_ROW)
+            self.row_of = grown(self.row_of, number + 1, NO_ROW)
             self.number_of = grown(self.number_of, row + 1)
             self.number_of[row] = number
             self._row_of_id[ids[row]] = row
             if number:
-                self._row_of[number] = row
+                self.row_of[number] = row
         self._aligned = len(ids)
         ranked = sorted(range(len(ids)), key=ids.__getitem__)
         self.id_order = np.empty(len(ids), dtype=np.int64)
@@ -147,10 +138,6 @@ class Stock:
     def size(self) -> int:
         """How many rows are aligned: the length of `id_order`."""
         return self._aligned
-
-    def rows(self, numbers: Numbers) -> Numbers:
-        """Rows by number, NO_ROW for what the catalogue never had."""
-        return look_up(numbers, self._row_of)
 
     def rows_of(self, items: Iterable[str]) -> list[int]:
         """Rows of those of the items that the catalogue ever had."""

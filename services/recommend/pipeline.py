@@ -13,9 +13,9 @@ catalogue   nobody was seen in the shop yet: items in the order of their ids
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
-from services.recommend.arrays import Numbers, Scores, best_first
+from services.recommend.arrays import best_first
 from services.recommend.availability import Availability, Stock
 from services.recommend.candidates.affinity import preferred, tastes_of
 from services.recommend.candidates.bought_together import Pairs, score_together
@@ -23,16 +23,15 @@ from services.recommend.candidates.pool import Found, Pool, Pooling
 from services.recommend.candidates.sessions import (
     NeighbourSettings,
     SessionIndex,
-    find_neighbours,
-    score_neighbours,
+    ask_neighbours,
 )
 from services.recommend.candidates.trending import catalogue_order, trending
 from services.recommend.experiment import draw_items
 from services.recommend.explain import CATALOGUE, Explainer, Grounds, why_promoted, why_random
-from services.recommend.features import Candidates, Matrix, compute
+from services.recommend.features import Matrix
 from services.recommend.policy import Rules, counted, personal_rules
 from services.recommend.popularity import Popularity
-from services.recommend.ranking import Ranker, choose
+from services.recommend.ranking import Ranker, Shown, choose
 from services.recommend.situation import Situation
 from shared.decisions import Arm, Fallback, Filtered, OfferedItem, Reason
 
@@ -64,14 +63,6 @@ class Moment:
     late: Callable[[], bool]
 
 
-class Shown(NamedTuple):
-    """The chosen candidates, best first, side by side."""
-
-    rows: Numbers
-    features: Matrix
-    scores: Scores
-
-
 @dataclass(slots=True)
 class Choice:
     """The decision's outcome; features (a row each) and propensities are aligned with items."""
@@ -98,63 +89,60 @@ def decide(
     if arm == "random":
         return decide_randomly(situation, knowledge, available, rules, n, moment)
     found, grounds = find_candidates(situation, knowledge, moment.late)
-    stock, pooling, ranker = knowledge.stock, knowledge.pooling, knowledge.ranker
-    pool = pooling.collect(found, len(available.codes), stock.rows_of(situation.session))
-    withheld = pooling.keep_allowed(pool, available.codes, *rules)
-    features = compute(Candidates(pool, grounds.tastes, stock.catalogue, knowledge.popularity))
-    scores = ranker.score(features)
-    places = choose(scores, pool.rows, stock.id_order, stock.catalogue.columns.category, n)
-    shown = Shown(pool.rows[places], features[places], scores[places])
+    stock, popularity = knowledge.stock, knowledge.popularity
+    seen = stock.rows_of(situation.session)
+    pool = knowledge.pooling.collect(
+        found, stock, available, popularity, seen, rules, grounds.tastes
+    )
+    scores = knowledge.ranker.score(pool.features)
+    categories = stock.catalogue.columns.category
+    shown = choose(scores, pool.rows, pool.features, stock.id_order, categories, n)
     items = explain_items(situation, knowledge, grounds, shown, moment.now)
     fallback = rung(situation, found, pool)
     if len(items) < n:
         fill_up(items, knowledge, available, rules, n, moment.now)
     return Choice(
         items=items,
-        filtered=counted(withheld),
+        filtered=counted(pool.withheld),
         fallback=fallback,
         features=shown.features,
         propensities=[1.0] * len(items),
-        sources={one.source: len(one.rows) for one in found},
+        sources=found.counts(),
     )
 
 
 def find_candidates(
     situation: Situation, knowledge: Knowledge, late: Callable[[], bool]
-) -> tuple[list[Found], Grounds]:
+) -> tuple[Found, Grounds]:
     """Ask each source, the most personal first; once it is late only what costs nothing."""
     stock, numbers = knowledge.stock, knowledge.stock.numbers
-    found: list[Found] = []
+    found = Found(trending=trending(knowledge.popularity))
     asked = numbers.known_among(situation.session)[-knowledge.neighbours.last_items :]
     neighbours = None
     anchors: list[int] = []
     if asked and not late():
-        neighbours = find_neighbours(knowledge.sessions, asked, knowledge.neighbours)
-    if neighbours is not None:
-        named, votes = score_neighbours(knowledge.sessions, neighbours, knowledge.neighbours.idf)
-        if len(named) > MOST_OF_SESSIONS:
-            named, votes = best_first(named, votes, MOST_OF_SESSIONS)
-        found.append(Found("session", stock.rows(named), votes))
+        neighbours, found.alike, found.votes = ask_neighbours(
+            knowledge.sessions, asked, knowledge.neighbours
+        )
+        if len(found.alike) > MOST_OF_SESSIONS:
+            found.alike, found.votes = best_first(found.alike, found.votes, MOST_OF_SESSIONS)
     if situation.anchors and not late():
         anchors = numbers.known_among(situation.anchors)
-        named, cosines = score_together(knowledge.pairs, anchors)
-        found.append(Found("together", stock.rows(named), cosines))
+        found.together, found.cosines = score_together(knowledge.pairs, anchors)
     tastes = tastes_of(situation.affinities, stock.catalogue)
     if tastes and not late():
-        liked = preferred(tastes, knowledge.popularity, stock.catalogue)
-        found.append(Found("affinity", liked, None))
-    found.append(Found("trending", trending(knowledge.popularity), None))
+        found.liked = preferred(tastes, knowledge.popularity, stock.catalogue)
     return found, Grounds(neighbours, asked, anchors, tastes)
 
 
-def rung(situation: Situation, found: list[Found], pool: Pool) -> Fallback:
+def rung(situation: Situation, found: Found, pool: Pool) -> Fallback:
     """How far down the ladder this answer stands."""
-    personal = any(len(one.rows) for one in found if one.source != "trending")
+    personal = found.personal
     if personal and (situation.profiled or situation.consent_mode == "context_only"):
         return "none"
     if personal:
         return "no_profile"
-    return "trending" if pool.count else "catalogue"
+    return "trending" if len(pool.rows) else "catalogue"
 
 
 def explain_items(

@@ -7,7 +7,7 @@ two methods; the linear one stays what is fallen back on.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -79,14 +79,30 @@ def _weigh(features: Matrix, weights: Scores) -> Scores:
     return scores
 
 
-def choose(scores: Scores, rows: Numbers, id_order: Numbers, categories: Codes, n: int) -> Numbers:
-    """Places of the n candidates to offer, best first, equal scores by item id.
+class Shown(NamedTuple):
+    """The chosen candidates, best first, side by side."""
+
+    rows: Numbers
+    features: Matrix
+    scores: Scores
+
+
+def choose(
+    scores: Scores,
+    rows: Numbers,
+    features: Matrix,
+    id_order: Numbers,
+    categories: Codes,
+    n: int,
+) -> Shown:
+    """The n candidates to offer, best first, equal scores by item id.
 
     Of one category at most MOST_OF_ONE_CATEGORY while the best RANKED x n hold others; whoever
-    had to wait fills up what stays free. scores and rows: by place; id_order, categories: by row.
+    had to wait fills up what stays free. scores, rows, features: by place; id_order, categories:
+    by row.
     """
     most = max(2, math.ceil(n * MOST_OF_ONE_CATEGORY))
-    return _spread(_best(scores, rows, id_order, RANKED * n), rows, categories, n, most)
+    return Shown(*_choose(scores, rows, features, id_order, categories, n, most, RANKED * n))
 
 
 @compiled("int64[::1](float64[::1], int64[::1], int64[::1], int64)")
@@ -132,3 +148,24 @@ def _spread(ranked: Numbers, rows: Numbers, categories: Codes, n: int, most: int
     for at in range(len(chosen) - size):
         chosen[size + at] = waiting[at]
     return chosen
+
+
+@compiled(
+    "Tuple((int64[::1], float64[:, ::1], float64[::1]))(float64[::1], int64[::1],"
+    " float64[:, ::1], int64[::1], int32[::1], int64, int64, int64)"
+)
+def _choose(
+    scores: Scores,
+    rows: Numbers,
+    features: Matrix,
+    id_order: Numbers,
+    categories: Codes,
+    n: int,
+    most: int,
+    limit: int,
+) -> tuple[Numbers, Matrix, Scores]:
+    places = _spread(_best(scores, rows, id_order, limit), rows, categories, n, most)
+    chosen = np.empty((len(places), features.shape[1]))
+    for at in range(len(places)):
+        chosen[at] = features[places[at]]
+    return rows[places], chosen, scores[places]

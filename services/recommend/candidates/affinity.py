@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from services.recommend.arrays import NO_NUMBERS, Numbers
+from services.recommend.candidates.pool_loops import MOST_VALUES
 from services.recommend.catalogue.columns import NONE
 from services.recommend.catalogue.index import Catalogue
 from services.recommend.popularity import Popularity, finder
@@ -13,9 +14,6 @@ from services.recommend.popularity import Popularity, finder
 MOST_LOOKED_AT: Final = {"category": 3, "brand": 2, "price_band": 1}
 """How many preferred values of a field have their best items looked at: the less a field tells
 items apart, the fewer."""
-
-MOST_VALUES: Final = 8
-"""Preferred values of one field that count."""
 
 Tastes = Mapping[str, Mapping[int, int]]
 """Affinity field → code of a value in the catalogue → weight, best first."""

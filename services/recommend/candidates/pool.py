@@ -1,156 +1,125 @@
-"""Candidates of all sources as one pool: each item once, with what the sources said of it."""
+"""Candidates of all sources as one pool: each item once, allowed by the policy, with features.
 
-from collections.abc import Sequence
+The fourth step of `pipeline` after the sources; the loops are compiled (pool_loops.py).
+"""
+
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from services.recommend.arrays import NO_NUMBERS, NO_SCORES, Numbers, Reasons, Scores, grown
-from services.recommend.compiled import compiled
+from services.recommend.availability import Availability, Stock
+from services.recommend.candidates.affinity import Tastes
+from services.recommend.candidates.pool_loops import MOST_VALUES, gather
+from services.recommend.features import PREFERENCES, Matrix
+from services.recommend.policy import Rules
+from services.recommend.popularity import Popularity
 
-MOST_CANDIDATES: Final = 1_000
-SCORED: Final = ("session", "together", "seen")
-"""Sources of which the ranker uses what they say, each with a column in the pool; `seen` adds no
-candidate."""
-SEEN: Final = SCORED.index("seen")
-NO_COLUMN: Final = -1
-
-
-class Found(NamedTuple):
-    """What one source found: catalogue rows (below 0: none) and, of a source in SCORED, their
-    scores, of which the highest of a row counts (None: being found is all)."""
-
-    source: str
-    rows: Numbers
-    scores: Scores | None
+_NO_CODES: Final = [-2] * MOST_VALUES
+_NO_WEIGHTS: Final = [0] * MOST_VALUES
 
 
 @dataclass(slots=True)
-class Pool:
-    """`rows`: catalogue rows, each once, in the order found; `scores`: a row for each of SCORED,
-    aligned, 0 where the source did not find it. The first `count` entries are in use."""
+class Found:
+    """What the sources found, the most personal first. `alike` and `together` are item numbers,
+    each with a score of which the highest of an item counts; `liked` and `trending` are rows."""
 
-    rows: Numbers
-    scores: Scores
-    count: int = 0
+    alike: Numbers = field(default_factory=lambda: NO_NUMBERS)
+    votes: Scores = field(default_factory=lambda: NO_SCORES)
+    together: Numbers = field(default_factory=lambda: NO_NUMBERS)
+    cosines: Scores = field(default_factory=lambda: NO_SCORES)
+    liked: Numbers = field(default_factory=lambda: NO_NUMBERS)
+    trending: Numbers = field(default_factory=lambda: NO_NUMBERS)
 
     @property
-    def found(self) -> Numbers:
-        """The rows in use."""
-        return self.rows[: self.count]
+    def personal(self) -> bool:
+        """Whether there is more than what everybody gets."""
+        return bool(len(self.alike) or len(self.together) or len(self.liked))
+
+    def counts(self) -> dict[str, int]:
+        """How many each source found."""
+        return {
+            "session": len(self.alike),
+            "together": len(self.together),
+            "affinity": len(self.liked),
+            "trending": len(self.trending),
+        }
+
+
+class Pool(NamedTuple):
+    """Rows that may be offered, each once, in the order found; their features, a row each; and
+    how many candidates each reason code withheld."""
+
+    rows: Numbers
+    features: Matrix
+    withheld: dict[int, int]
 
 
 @dataclass(slots=True)
 class Pooling:
-    """Collects one request's candidates. `place` is scratch by row: where in the pool a row was
-    put last. What it holds of earlier requests is told by the pool, which has another row there.
-    """
+    """Makes the pool of one request after another. `place` is scratch by row: where in the pool a
+    row was put last. What it holds of earlier requests is told by the pool, which has another row
+    there. `mark`: scratch by row, 0 between requests."""
 
     place: Numbers = field(default_factory=lambda: np.zeros(64, dtype=np.int64))
     mark: Reasons = field(default_factory=lambda: np.zeros(64, dtype=np.uint8))
-    """Scratch by row for `keep_allowed`, 0 between requests."""
 
-    def collect(self, found: Sequence[Found], size: int, seen: Sequence[int] = ()) -> Pool:
-        """One pool out of what the sources found (rows below `size`), the most personal first;
-        at most MOST_CANDIDATES.
-
-        The column `seen` is 1 for those of the pool that are in `seen`, which adds none.
-        """
-        self.place = grown(self.place, size)
-        pool = Pool(
-            np.empty(MOST_CANDIDATES, dtype=np.int64), np.zeros((len(SCORED), MOST_CANDIDATES))
+    def collect(
+        self,
+        found: Found,
+        stock: Stock,
+        available: Availability,
+        popularity: Popularity,
+        seen: list[int],
+        rules: Rules,
+        tastes: Tastes,
+    ) -> Pool:
+        """One pool out of what the sources found, at most MOST_CANDIDATES, without what must not
+        be offered: what `available` (for everybody) or `rules` (of the shopper's own; of two on
+        one row the later) withholds. `seen`: rows whose feature of that name is 1."""
+        general = available.codes
+        if len(general) > len(self.place) or len(general) > len(self.mark):
+            self.place = grown(self.place, len(general))
+            self.mark = grown(self.mark, len(general))
+        columns = stock.catalogue.columns
+        rows, features, counts = gather(
+            found.alike,
+            found.votes,
+            found.together,
+            found.cosines,
+            found.liked,
+            found.trending,
+            _own(seen, rules, tastes),
+            len(seen),
+            len(rules.rows),
+            stock.row_of,
+            general,
+            self.place,
+            self.mark,
+            columns.category,
+            columns.brand,
+            columns.price_band,
+            popularity.trending,
+            popularity.conversion,
         )
-        for source, rows, scores in found:
-            column = NO_COLUMN if scores is None else SCORED.index(source)
-            values = NO_SCORES if scores is None else scores
-            pool.count = _add(rows, values, column, pool.rows, pool.scores, pool.count, self.place)
-        if seen:
-            _note(np.array(seen, dtype=np.int64), pool.rows, pool.scores, pool.count, self.place)
-        return pool
-
-    def keep_allowed(
-        self, pool: Pool, general: Reasons, named: Sequence[int], reasons: Sequence[int]
-    ) -> dict[int, int]:
-        """Take out of the pool what must not be offered: what `general` (reason codes by row, 0:
-        allowed) or a rule of the shopper's own (`named` rows, their `reasons`, of two on one row
-        the later) withholds. How many candidates each reason code withholds."""
-        self.mark = grown(self.mark, len(general))
-        rules = np.array((named, reasons), dtype=np.int64) if named else _NO_RULES
-        pool.count, counts = _keep(
-            pool.rows, pool.scores, pool.count, general, rules[0], rules[1], self.mark
-        )
-        return {code: count for code, count in enumerate(counts.tolist()) if count}
+        withheld = {code: count for code, count in enumerate(counts.tolist()) if count}
+        return Pool(rows, features, withheld)
 
 
-_NO_RULES: Final = (NO_NUMBERS, NO_NUMBERS)
-MOST_REASONS: Final = 32
-
-
-@compiled("int64(int64[::1], float64[::1], int64, int64[::1], float64[:, ::1], int64, int64[::1])")
-def _add(
-    rows: Numbers,
-    values: Scores,
-    column: int,
-    pooled: Numbers,
-    scores: Scores,
-    count: int,
-    place: Numbers,
-) -> int:
-    for at in range(len(rows)):
-        row = rows[at]
-        if row < 0 or row >= len(place):
+def _own(seen: list[int], rules: Rules, tastes: Tastes) -> Numbers:
+    """All that concerns the shopper alone, as `gather` takes it: one array costs less than five."""
+    own = [*seen, *rules.rows, *rules.codes]
+    weights: list[int] = []
+    for name in PREFERENCES:
+        known = tastes.get(name)
+        if not known:
+            own += _NO_CODES
+            weights += _NO_WEIGHTS
             continue
-        where = place[row]
-        if where >= count or pooled[where] != row:
-            if count == len(pooled):
-                continue
-            where = count
-            place[row] = where
-            pooled[where] = row
-            count += 1
-        if column >= 0:
-            scores[column, where] = max(scores[column, where], values[at])
-    return count
-
-
-@compiled("void(int64[::1], int64[::1], float64[:, ::1], int64, int64[::1])")
-def _note(seen: Numbers, pooled: Numbers, scores: Scores, count: int, place: Numbers) -> None:
-    for at in range(len(seen)):
-        row = seen[at]
-        if row < len(place) and place[row] < count and pooled[place[row]] == row:
-            scores[SEEN, place[row]] = 1.0
-
-
-@compiled(
-    "Tuple((int64, int64[::1]))(int64[::1], float64[:, ::1], int64, uint8[::1], int64[::1],"
-    " int64[::1], uint8[::1])"
-)
-def _keep(
-    pooled: Numbers,
-    scores: Scores,
-    count: int,
-    general: Reasons,
-    named: Numbers,
-    reasons: Numbers,
-    mark: Reasons,
-) -> tuple[int, Numbers]:
-    for at in range(len(named)):
-        if named[at] < len(mark):
-            mark[named[at]] = reasons[at]
-    counts = np.zeros(MOST_REASONS, dtype=np.int64)
-    kept = 0
-    for at in range(count):
-        row = pooled[at]
-        code = general[row] if general[row] != 0 else mark[row]
-        if code != 0:
-            counts[code] += 1
-            continue
-        pooled[kept] = row
-        for column in range(len(scores)):
-            scores[column, kept] = scores[column, at]
-        kept += 1
-    for at in range(len(named)):
-        if named[at] < len(mark):
-            mark[named[at]] = 0
-    return kept, counts
+        own += known
+        own += _NO_CODES[len(known) :]
+        weights += known.values()
+        weights += _NO_WEIGHTS[len(known) :]
+    own += weights
+    return np.array(own, dtype=np.int64)

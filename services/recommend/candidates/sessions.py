@@ -11,7 +11,12 @@ from typing import Final
 import numpy as np
 
 from services.recommend.arrays import Codes, Numbers, Scores, grown
-from services.recommend.candidates.neighbour_loops import holders, nearest, tally
+from services.recommend.candidates.neighbour_loops import (
+    holders,
+    nearest,
+    nearest_and_tally,
+    tally,
+)
 from services.recommend.candidates.postings import Postings
 from services.recommend.numbers import NO_ITEM
 
@@ -167,6 +172,32 @@ def score_neighbours(
         index.total,
         idf,
     )
+
+
+def ask_neighbours(
+    index: SessionIndex, session: Sequence[int], settings: NeighbourSettings
+) -> tuple[Neighbours, Numbers, Scores]:
+    """`find_neighbours` and `score_neighbours` at once; all is empty where none shares an item."""
+    asked = np.array(session[-settings.last_items :], dtype=np.int64)
+    postings = index.postings
+    places, votes, positions, items, scores = nearest_and_tally(
+        asked,
+        postings.starts,
+        postings.counts,
+        postings.sessions,
+        index.total,
+        index.capacity,
+        index.sums,
+        settings.newest,
+        settings.neighbours,
+        settings.decay,
+        index.rows,
+        index.lengths,
+        index.frequency,
+        index.votes,
+        settings.idf,
+    )
+    return Neighbours(index, asked, places, votes, positions), items, scores
 
 
 def why_neighbours(neighbours: Neighbours, items: Sequence[int]) -> list[tuple[int, int]]:

@@ -1,0 +1,211 @@
+"""The loops from candidates to features, compiled as one call a request: each call from Python
+costs more than such a loop. What they mean stands in pool.py, policy.py and features.py.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.recommend.arrays import Codes, Numbers, Reasons, Scores
+from services.recommend.compiled import compiled
+
+MOST_CANDIDATES: Final = 1_000
+MOST_REASONS: Final = 32
+MOST_VALUES: Final = 8
+"""Preferred values of one field that count."""
+FIELDS: Final = 3
+SESSION: Final = 0
+TOGETHER: Final = 1
+SEEN: Final = 2
+NO_COLUMN: Final = -1
+COLUMNS: Final = 3
+WIDTH: Final = 8
+
+
+@compiled(
+    "int64(int64[::1], float64[::1], int64, int64[::1], int64[::1], float64[:, ::1], int64,"
+    " int64[::1], int64)"
+)
+def _add(
+    found: Numbers,
+    values: Scores,
+    column: int,
+    row_of: Numbers,
+    pooled: Numbers,
+    scores: Scores,
+    count: int,
+    place: Numbers,
+    size: int,
+) -> int:
+    """Adds candidates: item numbers where a column is theirs, else rows."""
+    for at in range(len(found)):
+        row = found[at]
+        if column >= 0:
+            row = row_of[row] if row < len(row_of) else -1
+        if row < 0 or row >= size:
+            continue
+        where = place[row]
+        if where >= count or pooled[where] != row:
+            if count == len(pooled):
+                continue
+            where = count
+            place[row] = where
+            pooled[where] = row
+            count += 1
+        if column >= 0:
+            scores[column, where] = max(scores[column, where], values[at])
+    return count
+
+
+@compiled("void(int64[::1], int64[::1], float64[:, ::1], int64, int64[::1], int64)")
+def _note(
+    seen: Numbers, pooled: Numbers, scores: Scores, count: int, place: Numbers, size: int
+) -> None:
+    for at in range(len(seen)):
+        row = seen[at]
+        if row < size and place[row] < count and pooled[place[row]] == row:
+            scores[SEEN, place[row]] = 1.0
+
+
+@compiled(
+    "int64(int64[::1], float64[:, ::1], int64, uint8[::1], int64[::1], int64[::1], uint8[::1],"
+    " int64[::1])"
+)
+def _keep(
+    pooled: Numbers,
+    scores: Scores,
+    count: int,
+    general: Reasons,
+    named: Numbers,
+    reasons: Numbers,
+    mark: Reasons,
+    counts: Numbers,
+) -> int:
+    for at in range(len(named)):
+        if named[at] < len(mark):
+            mark[named[at]] = reasons[at]
+    kept = 0
+    for at in range(count):
+        row = pooled[at]
+        code = general[row] if general[row] != 0 else mark[row]
+        if code != 0:
+            counts[code] += 1
+            continue
+        pooled[kept] = row
+        for column in range(len(scores)):
+            scores[column, kept] = scores[column, at]
+        kept += 1
+    for at in range(len(named)):
+        if named[at] < len(mark):
+            mark[named[at]] = 0
+    return kept
+
+
+@compiled("float64[:, ::1](int64[::1])")
+def _shares(weights: Numbers) -> Scores:
+    """Shares of the fields' values, behind a 0 for all other values."""
+    shares = np.zeros((FIELDS, MOST_VALUES + 1))
+    for name in range(FIELDS):
+        total = 0
+        for at in range(MOST_VALUES):
+            total += weights[name * MOST_VALUES + at]
+        total = total if total != 0 else 1
+        for at in range(MOST_VALUES):
+            shares[name, at + 1] = weights[name * MOST_VALUES + at] / total
+    return shares
+
+
+@compiled("float64(int64, int64, int64[::1], float64[:, ::1])")
+def _share(code: int, name: int, codes: Numbers, shares: Scores) -> float:
+    # no way out of the loop: which value matches cannot be foretold, and a wrong guess of the
+    # processor's costs more than eight comparisons
+    which = 0
+    for at in range(MOST_VALUES):
+        which += (at + 1) * (codes[name * MOST_VALUES + at] == code)
+    return float(shares[name, which])
+
+
+@compiled(
+    "float64[:, ::1](int64[::1], float64[:, ::1], int64, int32[::1], int32[::1], int8[::1],"
+    " int64[::1], float64[:, ::1], float64[::1], float64[::1])"
+)
+def _fill(
+    rows: Numbers,
+    scores: Scores,
+    count: int,
+    category: Codes,
+    brand: Codes,
+    price_band: NDArray[np.int8],
+    codes: Numbers,
+    shares: Scores,
+    trending: Scores,
+    conversion: Scores,
+) -> Scores:
+    greatest = 0.0
+    for at in range(count):
+        greatest = max(greatest, scores[SESSION, at])
+    features = np.zeros((count, WIDTH))
+    for at in range(count):
+        row = rows[at]
+        if greatest > 0.0:
+            features[at, 0] = scores[SESSION, at] / greatest
+        features[at, 1] = scores[TOGETHER, at]
+        features[at, 2] = _share(category[row], 0, codes, shares)
+        features[at, 3] = _share(brand[row], 1, codes, shares)
+        features[at, 4] = _share(price_band[row], 2, codes, shares)
+        # items newer than these sums have no trend yet
+        if row < len(trending):
+            features[at, 5] = trending[row]
+            features[at, 6] = conversion[row]
+        features[at, 7] = scores[SEEN, at]
+    return features
+
+
+@compiled(
+    "Tuple((int64[::1], float64[:, ::1], int64[::1]))(int64[::1], float64[::1], int64[::1],"
+    " float64[::1], int64[::1], int64[::1], int64[::1], int64, int64, int64[::1], uint8[::1],"
+    " int64[::1], uint8[::1], int32[::1], int32[::1], int8[::1], float64[::1], float64[::1])"
+)
+def gather(
+    alike: Numbers,
+    votes: Scores,
+    together: Numbers,
+    cosines: Scores,
+    liked: Numbers,
+    wanted: Numbers,
+    own: Numbers,
+    seen: int,
+    rules: int,
+    row_of: Numbers,
+    general: Reasons,
+    place: Numbers,
+    mark: Reasons,
+    category: Codes,
+    brand: Codes,
+    price_band: NDArray[np.int8],
+    trending: Scores,
+    conversion: Scores,
+) -> tuple[Numbers, Scores, Numbers]:
+    """The allowed candidates' rows and features, and how many each reason code withheld.
+
+    own: rows seen (as many as `seen`), the rules' rows and codes (`rules` each), then preferred
+    codes and their weights, MOST_VALUES a field."""
+    pooled = np.empty(MOST_CANDIDATES, dtype=np.int64)
+    scores = np.zeros((COLUMNS, MOST_CANDIDATES))
+    size, none = len(general), np.empty(0)
+    count = _add(alike, votes, SESSION, row_of, pooled, scores, 0, place, size)
+    count = _add(together, cosines, TOGETHER, row_of, pooled, scores, count, place, size)
+    count = _add(liked, none, NO_COLUMN, row_of, pooled, scores, count, place, size)
+    count = _add(wanted, none, NO_COLUMN, row_of, pooled, scores, count, place, size)
+    _note(own[:seen], pooled, scores, count, place, size)
+    begin = seen + 2 * rules
+    named, reasons = own[seen : seen + rules], own[seen + rules : begin]
+    counts = np.zeros(MOST_REASONS, dtype=np.int64)
+    count = _keep(pooled, scores, count, general, named, reasons, mark, counts)
+    codes = own[begin : begin + FIELDS * MOST_VALUES]
+    shares = _shares(own[begin + FIELDS * MOST_VALUES :])
+    features = _fill(
+        pooled, scores, count, category, brand, price_band, codes, shares, trending, conversion
+    )
+    return pooled[:count], features, counts
