@@ -18,7 +18,9 @@ import pytest
 from services.ingest.imports.embedded import PrivateServers, private_servers
 from services.local.servers import environment
 from services.local.system import System, running_system
+from shared.bus import group_lag
 from shared.settings import Settings
+from shared.topics import PURCHASES
 from tests.fixtures.retail import REAL, retail_csv
 from tests.fixtures.waiting import eventually
 
@@ -182,10 +184,12 @@ async def test_interrupted_it_goes_on_where_it_stopped(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    assert process.stderr is not None
-    seen = b""
-    while b"importing:" not in seen or seen[-15:] == b"importing:   0%":
-        seen += await process.stderr.read(64)
+    topic = PURCHASES.named(embedded_settings.namespace)
+
+    async def begun() -> bool:
+        return sum((await group_lag(embedded_settings, "onlooker", [topic])).values()) > 0
+
+    await eventually(begun, what="some orders sent")
     process.send_signal(signal.SIGINT)
     _, errors = await process.communicate()
     assert process.returncode == 1
