@@ -72,8 +72,9 @@ class Recommendation(Struct, kw_only=True, omit_defaults=False):
 class Decision(Struct, kw_only=True):
     """The record in `decisions`: the answer, whom it was for, and what was asked.
 
-    `decided_at` is business time, epoch ms. `features` and `propensities` are per item of the
-    answer, in its order.
+    `decided_at` is business time, epoch ms. `feature_values` and `propensities` are per item of
+    the answer, in its order: what the ranker saw of the item, side by side with `feature_names`,
+    or nothing where it was not ranked.
     """
 
     decision_id: str
@@ -83,7 +84,8 @@ class Decision(Struct, kw_only=True):
     customer: str | None = None
     anonymous: str | None = None
     context: dict[str, Any] = {}
-    features: list[dict[str, float]] = []
+    feature_names: list[str] = []
+    feature_values: list[list[float]] = []
     propensities: list[float] = []
 
 
@@ -96,12 +98,13 @@ def encode_answer(answer: Recommendation) -> bytes:
     return _encoder.encode(answer)
 
 
-def encode_decision(decision: Decision, answer: bytes | None = None) -> bytes:
-    """The record's JSON, as it stands in `decisions`. answer: the JSON of `decision.answer`, where
-    that was encoded already."""
-    if answer is not None:
-        encoded = cast("Recommendation", msgspec.Raw(answer))
-        decision = msgspec.structs.replace(decision, answer=encoded)
+def as_encoded(answer: bytes) -> Recommendation:
+    """An answer's JSON in the place of the answer, for a record that is only to be encoded."""
+    return cast("Recommendation", msgspec.Raw(answer))
+
+
+def encode_decision(decision: Decision) -> bytes:
+    """The record's JSON, as it stands in `decisions`."""
     return _encoder.encode(decision)
 
 

@@ -4,7 +4,7 @@ Fourth step of `pipeline`, in candidates/pool_loops.py. Each is one number a can
 unless it says otherwise; what a model was trained on is named in FEATURES, in that order.
 """
 
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,10 @@ PREFERENCES: Final = ("category", "brand", "price_band")
 """Affinity fields, in the order of their features."""
 
 
-def as_records(features: Matrix | None, count: int) -> list[dict[str, Any]]:
-    """Features by name, of `count` items of which the first have a row."""
-    rows = [] if features is None else features.tolist()
-    named = [dict(zip(FEATURES, row, strict=True)) for row in rows]
-    return named + [{} for _ in range(count - len(named))]
+NAMES: Final = list(FEATURES)
+
+
+def as_rows(features: Matrix | None, count: int) -> list[list[float]]:
+    """Features side by side with NAMES, of `count` items of which the first have a row."""
+    rows: list[list[float]] = [] if features is None else features.tolist()
+    return rows if len(rows) == count else rows + [[] for _ in range(count - len(rows))]

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from services.recommend.decision_ids import DecisionIds
 from services.recommend.decision_log import DecisionLog
 from services.recommend.experiment import arm_of
-from services.recommend.features import as_records
+from services.recommend.features import NAMES, as_rows
 from services.recommend.metrics import RecommendMetrics
 from services.recommend.pipeline import Choice, Knowledge, Moment, decide
 from services.recommend.request import RecommendRequest
@@ -25,6 +25,7 @@ from shared.decisions import (
     Decision,
     ProfileSeen,
     Recommendation,
+    as_encoded,
     encode_answer,
     encode_decision,
 )
@@ -103,7 +104,7 @@ class Recommender:
         )
         encoded = encode_answer(answer)
         # encoded at once: a heap of answers that wait would be walked by the garbage collector
-        self.log.put(*_record(request, named, now, answer, encoded, choice))
+        self.log.put(*_record(request, named, now, moment.decision_id, encoded, choice))
         self.metrics.answered(
             request.placement, choice.fallback, time.perf_counter() - started, age
         )
@@ -153,28 +154,33 @@ def _record(
     request: RecommendRequest,
     named: Named,
     now: int,
-    answer: Recommendation,
+    decision_id: str,
     encoded: bytes,
     choice: Choice,
 ) -> tuple[bytes, bytes]:
     """The record's key and content. The identity token is no part of it."""
     context = request.context
     asked: dict[str, Any] = {"n": request.n}
-    for name in ("country", "currency", "item", "cart"):
-        value = getattr(context, name)
-        if value:
-            asked[name] = value
+    if context.country:
+        asked["country"] = context.country
+    if context.currency:
+        asked["currency"] = context.currency
+    if context.item:
+        asked["item"] = context.item
+    if context.cart:
+        asked["cart"] = context.cart
     if request.session:
         asked["session"] = request.session
     decision = Decision(
-        decision_id=answer.decision_id,
+        decision_id=decision_id,
         decided_at=now,
         placement=request.placement,
-        answer=answer,
+        answer=as_encoded(encoded),
         customer=named.customer,
         anonymous=named.anonymous,
         context=asked,
-        features=as_records(choice.features, len(answer.items)),
+        feature_names=NAMES,
+        feature_values=as_rows(choice.features, len(choice.items)),
         propensities=choice.propensities,
     )
-    return (named.identity or answer.decision_id).encode(), encode_decision(decision, encoded)
+    return (named.identity or decision_id).encode(), encode_decision(decision)

@@ -102,5 +102,5 @@ async def test_each_answer_leaves_its_decision_in_the_log(shop: Shop, shopper: s
         answer = answers[decision_id]
         assert [item.id for item in decision.answer.items] == items_of(answer)
         assert decision.customer == shopper
-        assert len(decision.features) == len(decision.propensities) == 4
+        assert len(decision.feature_values) == len(decision.propensities) == 4
         assert abs(decision.decided_at - time.time() * 1000) < 60_000

@@ -166,8 +166,8 @@ async def test_a_profile_is_answered_with_reasons_and_a_record_is_left(
         decision = await eventually(recorded, what="the record is in the log")
         assert (decision.placement, decision.customer) == ("cart", "known")
         assert [item.id for item in decision.answer.items] == [i["id"] for i in answer["items"]]
-        assert len(decision.features) == len(decision.propensities) == 3
-        assert decision.features[0]["category"] == 1.0
+        assert len(decision.feature_values) == len(decision.propensities) == 3
+        assert decision.feature_values[0][decision.feature_names.index("category")] == 1.0
 
 
 async def test_what_happens_is_learned_while_it_runs(embedded_settings: Settings) -> None:
