@@ -32,10 +32,16 @@ EXPLORATION: Final = "exploration"
 PROMOTION: Final = "promotion"
 
 MOST_REASONS: Final = 2
-_FIELDS: Final = {"category": "category", "brand": "brand", "price": "price_band"}
-_COUNTED: Final = {"trend": TRENDING, "conversion": CONVERTS}
 _NOTHING: Final = -1
 _NAMES: Final = tuple(FEATURES)
+_SESSION: Final = _NAMES.index("session")
+_TOGETHER: Final = _NAMES.index("together")
+_COUNTED: Final = {_NAMES.index("trend"): TRENDING, _NAMES.index("conversion"): CONVERTS}
+_FIELDS: Final = {
+    _NAMES.index(name): field
+    for name, field in (("category", "category"), ("brand", "brand"), ("price", "price_band"))
+}
+"""Of features, by place: the affinity field of a preference, the code of what is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,21 +83,26 @@ class Explainer:
         """Reasons of each item (row, number and how much each feature moved its score, side by
         side), the strongest first."""
         shared = self._shared(numbers)
+        counted = self._popularity.reason
         explained = []
         for place, features in enumerate(_strongest(moved).tolist()):
             reasons: list[Reason] = []
             for feature in features:
                 if feature == _NOTHING:
                     break
-                name = _NAMES[feature]
-                if name == "session":
-                    reasons += self._similar(numbers[place], *shared[place])
-                elif name in _COUNTED:
-                    reasons.append(self._popularity.reason(_COUNTED[name], rows[place]))
-                elif name in _FIELDS:
-                    reasons += self._liked(catalogue, rows[place], name)
-                elif name == "together":
-                    reasons += self._completes(numbers[place])
+                reason: Reason | None
+                if feature == _SESSION:
+                    reason = self._similar(numbers[place], *shared[place])
+                elif feature in _COUNTED:
+                    reason = counted(_COUNTED[feature], rows[place])
+                elif feature == _TOGETHER:
+                    reason = self._completes(numbers[place])
+                elif feature in _FIELDS:
+                    reason = self._liked(catalogue, rows[place], _FIELDS[feature])
+                else:
+                    reason = None
+                if reason is not None:
+                    reasons.append(reason)
             explained.append(reasons or [Reason(code=CATALOGUE)])
         return explained
 
@@ -100,14 +111,14 @@ class Explainer:
             return [(0, 0)] * len(numbers)
         return why_neighbours(self._grounds.neighbours, numbers)
 
-    def _similar(self, number: int, sessions: int, position: int) -> list[Reason]:
+    def _similar(self, number: int, sessions: int, position: int) -> Reason | None:
         """What the shopper shares with such sessions, which is never the offered item itself."""
         if not sessions:
-            return []
+            return None
         if not position:
-            return [Reason(code=RECENTLY_VIEWED, evidence={"events": self._own(number)})]
+            return Reason(code=RECENTLY_VIEWED, evidence={"events": self._own(number)})
         events = self._own(self._grounds.asked[position - 1])
-        return [Reason(code=SIMILAR_SESSIONS, evidence={"events": events, "sessions": sessions})]
+        return Reason(code=SIMILAR_SESSIONS, evidence={"events": events, "sessions": sessions})
 
     def _own(self, number: int) -> list[dict[str, Any]]:
         """The shopper's own event on an item."""
@@ -116,23 +127,23 @@ class Explainer:
             known = self._events[number] = self._situation.evidence(self._ids[number])
         return known
 
-    def _completes(self, number: int) -> list[Reason]:
+    def _completes(self, number: int) -> Reason | None:
         anchor = cause_of(self._pairs, self._grounds.anchors, number)
         if anchor is None:
-            return []
+            return None
         orders = self._pairs.together(anchor, number)
-        evidence = {"events": self._own(anchor), "orders": orders}
-        return [Reason(code=BOUGHT_TOGETHER, evidence=evidence)]
+        return Reason(
+            code=BOUGHT_TOGETHER, evidence={"events": self._own(anchor), "orders": orders}
+        )
 
-    def _liked(self, catalogue: Catalogue, row: int, feature: str) -> list[Reason]:
-        name = _FIELDS[feature]
+    def _liked(self, catalogue: Catalogue, row: int, name: str) -> Reason | None:
         known = self._grounds.tastes.get(name, {})
         code = int(column_of(catalogue, name)[row])
         if code not in known:
-            return []
+            return None
         share = round(known[code] / (sum(known.values()) or 1), 3)
         evidence = {"field": name, "value": label_of(catalogue, name, code), "share": share}
-        return [Reason(code=AFFINITY, evidence=evidence)]
+        return Reason(code=AFFINITY, evidence=evidence)
 
 
 @compiled("int64[:, ::1](float64[:, ::1])")

@@ -157,11 +157,16 @@ def explain_items(
     numbers = stock.number_of[shown.rows].tolist()
     moved = knowledge.ranker.contributions(shown.features)
     explained = explainer.explain(moved, rows, numbers, stock.catalogue)
+    ids, scores = stock.catalogue.ids, shown.scores.tolist()
+    offered = zip(range(1, len(rows) + 1), rows, scores, explained, strict=True)
+    if stock.catalogue.has_offers:
+        return [
+            offer_item(knowledge, row, rank, score, reasons, now)
+            for rank, row, score, reasons in offered
+        ]
     return [
-        offer_item(knowledge, row, rank, score, reasons, now)
-        for rank, (row, score, reasons) in enumerate(
-            zip(rows, shown.scores.tolist(), explained, strict=True), start=1
-        )
+        OfferedItem(id=ids[row], rank=rank, score=round(score, 6), explore=False, reasons=reasons)
+        for rank, row, score, reasons in offered
     ]
 
 

@@ -106,6 +106,11 @@ class Catalogue:
         mask: Mask = allowed[codes]
         return mask
 
+    @property
+    def has_offers(self) -> bool:
+        """Whether any item has an offer, active or not."""
+        return bool(self._offers_by_item)
+
     def offers_for(self, item: str, now_ms: int) -> list[OfferChanged]:
         """Active offers on the item at that moment, the largest percentage first, then by id."""
         names = self._offers_by_item.get(item)
