@@ -4,8 +4,7 @@ Sixth step of `pipeline`. Pure. Evidence is the shopper's own events, a preferen
 never another shopper.
 """
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -44,13 +43,13 @@ _FIELDS: Final = {
 """Of features, by place: the affinity field of a preference, the code of what is counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Grounds:
-    """What the sources found, beside the scores: the neighbours and the session they were asked
-    for and the anchors to complete, as item numbers."""
+class Grounds(NamedTuple):
+    """What the sources found, beside the scores: the neighbours and the items they were asked
+    for, the whole session and the anchors to complete, as item numbers."""
 
     neighbours: Neighbours | None
     asked: list[int]
+    session: list[int]
     anchors: list[int]
     tastes: Tastes
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from services.recommend.arrays import best_first
+from services.recommend.arrays import NO_NUMBERS, NO_SCORES, best_first
 from services.recommend.availability import Availability, Stock
 from services.recommend.candidates.affinity import preferred, tastes_of
 from services.recommend.candidates.bought_together import Pairs, score_together
@@ -90,9 +90,8 @@ def decide(
         return decide_randomly(situation, knowledge, available, rules, n, moment)
     found, grounds = find_candidates(situation, knowledge, moment.late)
     stock, popularity = knowledge.stock, knowledge.popularity
-    seen = stock.rows_of(situation.session)
     pool = knowledge.pooling.collect(
-        found, stock, available, popularity, seen, rules, grounds.tastes
+        found, stock, available, popularity, grounds.session, rules, grounds.tastes
     )
     scores = knowledge.ranker.score(pool.features)
     categories = stock.catalogue.columns.category
@@ -116,23 +115,27 @@ def find_candidates(
 ) -> tuple[Found, Grounds]:
     """Ask each source, the most personal first; once it is late only what costs nothing."""
     stock, numbers = knowledge.stock, knowledge.stock.numbers
-    found = Found(trending=trending(knowledge.popularity))
-    asked = numbers.known_among(situation.session)[-knowledge.neighbours.last_items :]
+    session = numbers.known_among(situation.session)
+    asked = session[-knowledge.neighbours.last_items :]
     neighbours = None
+    alike, together, liked = NO_NUMBERS, NO_NUMBERS, NO_NUMBERS
+    votes, cosines = NO_SCORES, NO_SCORES
     anchors: list[int] = []
     if asked and not late():
-        neighbours, found.alike, found.votes = ask_neighbours(
-            knowledge.sessions, asked, knowledge.neighbours
-        )
-        if len(found.alike) > MOST_OF_SESSIONS:
-            found.alike, found.votes = best_first(found.alike, found.votes, MOST_OF_SESSIONS)
+        neighbours, alike, votes = ask_neighbours(knowledge.sessions, asked, knowledge.neighbours)
+        if len(alike) > MOST_OF_SESSIONS:
+            alike, votes = best_first(alike, votes, MOST_OF_SESSIONS)
     if situation.anchors and not late():
         anchors = numbers.known_among(situation.anchors)
-        found.together, found.cosines = score_together(knowledge.pairs, anchors)
+        together, cosines = score_together(knowledge.pairs, anchors)
     tastes = tastes_of(situation.affinities, stock.catalogue)
     if tastes and not late():
-        found.liked = preferred(tastes, knowledge.popularity, stock.catalogue)
-    return found, Grounds(neighbours, asked, anchors, tastes)
+        liked = preferred(tastes, knowledge.popularity, stock.catalogue)
+    wanted = trending(knowledge.popularity)
+    return (
+        Found(alike, votes, together, cosines, liked, wanted),
+        Grounds(neighbours, asked, session, anchors, tastes),
+    )
 
 
 def rung(situation: Situation, found: Found, pool: Pool) -> Fallback:

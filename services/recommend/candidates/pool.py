@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from services.recommend.arrays import NO_NUMBERS, NO_SCORES, Numbers, Reasons, Scores, grown
+from services.recommend.arrays import Numbers, Reasons, Scores, grown
 from services.recommend.availability import Availability, Stock
 from services.recommend.candidates.affinity import Tastes
 from services.recommend.candidates.pool_loops import MOST_VALUES, gather
@@ -20,17 +20,16 @@ _NO_CODES: Final = [-2] * MOST_VALUES
 _NO_WEIGHTS: Final = [0] * MOST_VALUES
 
 
-@dataclass(slots=True)
-class Found:
+class Found(NamedTuple):
     """What the sources found, the most personal first. `alike` and `together` are item numbers,
     each with a score of which the highest of an item counts; `liked` and `trending` are rows."""
 
-    alike: Numbers = field(default_factory=lambda: NO_NUMBERS)
-    votes: Scores = field(default_factory=lambda: NO_SCORES)
-    together: Numbers = field(default_factory=lambda: NO_NUMBERS)
-    cosines: Scores = field(default_factory=lambda: NO_SCORES)
-    liked: Numbers = field(default_factory=lambda: NO_NUMBERS)
-    trending: Numbers = field(default_factory=lambda: NO_NUMBERS)
+    alike: Numbers
+    votes: Scores
+    together: Numbers
+    cosines: Scores
+    liked: Numbers
+    trending: Numbers
 
     @property
     def personal(self) -> bool:
@@ -77,7 +76,7 @@ class Pooling:
     ) -> Pool:
         """One pool out of what the sources found, at most MOST_CANDIDATES, without what must not
         be offered: what `available` (for everybody) or `rules` (of the shopper's own; of two on
-        one row the later) withholds. `seen`: rows whose feature of that name is 1."""
+        one row the later) withholds. `seen`: items whose feature of that name is 1."""
         general = available.codes
         if len(general) > len(self.place) or len(general) > len(self.mark):
             self.place = grown(self.place, len(general))

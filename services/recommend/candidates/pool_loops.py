@@ -58,13 +58,19 @@ def _add(
     return count
 
 
-@compiled("void(int64[::1], int64[::1], float64[:, ::1], int64, int64[::1], int64)")
+@compiled("void(int64[::1], int64[::1], int64[::1], float64[:, ::1], int64, int64[::1], int64)")
 def _note(
-    seen: Numbers, pooled: Numbers, scores: Scores, count: int, place: Numbers, size: int
+    seen: Numbers,
+    row_of: Numbers,
+    pooled: Numbers,
+    scores: Scores,
+    count: int,
+    place: Numbers,
+    size: int,
 ) -> None:
     for at in range(len(seen)):
-        row = seen[at]
-        if row < size and place[row] < count and pooled[place[row]] == row:
+        row = row_of[seen[at]] if seen[at] < len(row_of) else -1
+        if 0 <= row < size and place[row] < count and pooled[place[row]] == row:
             scores[SEEN, place[row]] = 1.0
 
 
@@ -189,7 +195,7 @@ def gather(
 ) -> tuple[Numbers, Scores, Numbers]:
     """The allowed candidates' rows and features, and how many each reason code withheld.
 
-    own: rows seen (as many as `seen`), the rules' rows and codes (`rules` each), then preferred
+    own: items seen (as many as `seen`), the rules' rows and codes (`rules` each), then preferred
     codes and their weights, MOST_VALUES a field."""
     pooled = np.empty(MOST_CANDIDATES, dtype=np.int64)
     scores = np.zeros((COLUMNS, MOST_CANDIDATES))
@@ -198,7 +204,7 @@ def gather(
     count = _add(together, cosines, TOGETHER, row_of, pooled, scores, count, place, size)
     count = _add(liked, none, NO_COLUMN, row_of, pooled, scores, count, place, size)
     count = _add(wanted, none, NO_COLUMN, row_of, pooled, scores, count, place, size)
-    _note(own[:seen], pooled, scores, count, place, size)
+    _note(own[:seen], row_of, pooled, scores, count, place, size)
     begin = seen + 2 * rules
     named, reasons = own[seen : seen + rules], own[seen + rules : begin]
     counts = np.zeros(MOST_REASONS, dtype=np.int64)

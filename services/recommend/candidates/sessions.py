@@ -37,7 +37,7 @@ class NeighbourSettings:
     idf: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Neighbours:
     """Sessions like the asked one (`asked`: its items that count), side by side: the row where
     each lies, its vote, and the position (1 = oldest, in the asked session) of the newest item
