@@ -31,15 +31,20 @@ class Rules(NamedTuple):
 
 def personal_rules(situation: Situation, stock: Stock) -> Rules:
     """What this shopper must not be offered."""
-    rows = stock.rows_of(situation.dismissed)
-    codes = [DISMISSED] * len(rows)
-    repeatable = stock.catalogue.columns.repeatable
-    bought = [row for row in stock.rows_of(situation.bought) if not repeatable[row]]
-    for code, found in (
-        (BOUGHT, bought),
-        (IN_CART, stock.rows_of(situation.cart)),
-        (EXCLUDED, stock.rows_of(situation.excluded)),
+    rows: list[int] = []
+    codes: list[int] = []
+    for code, items in (
+        (DISMISSED, situation.dismissed),
+        (BOUGHT, situation.bought),
+        (IN_CART, situation.cart),
+        (EXCLUDED, situation.excluded),
     ):
+        if not items:
+            continue
+        found = stock.rows_of(items)
+        if code == BOUGHT:
+            repeatable = stock.catalogue.columns.repeatable[found].tolist()
+            found = [row for row, again in zip(found, repeatable, strict=True) if not again]
         rows += found
         codes += [code] * len(found)
     return Rules(rows, codes)

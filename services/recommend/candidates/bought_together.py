@@ -115,7 +115,8 @@ def cause_of(pairs: Pairs, anchors: Sequence[int], item: int) -> int | None:
     """The anchor that an item goes with best, None where it goes with none of them."""
     cause, most = None, 0.0
     for place, anchor in enumerate(anchors):
-        if pairs.together(anchor, item):
+        partners = pairs.partners.get(anchor)
+        if partners is not None and item in partners:
             score = pairs.cosine(anchor, item) * _weight(place)
             if score > most:
                 cause, most = anchor, score
