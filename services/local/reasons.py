@@ -25,6 +25,8 @@ def in_words(reason: Mapping[str, Any], titles: Mapping[str, str]) -> str:
             return f"{_did(events[0], titles)}, as in {visits} that saw this"
         case "bought_together" if events:
             return f"{_did(events[0], titles)}; together in {_count(evidence['orders'], 'order')}"
+        case "recently_viewed" if events:
+            return _did(events[0], titles)
         case "exploration":
             return "drawn at random, to measure against"
     known = ", ".join(f"{name} {value}" for name, value in evidence.items())
