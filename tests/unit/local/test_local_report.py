@@ -170,6 +170,11 @@ def test_short_runs_and_other_worlds_are_held_to_the_balance_only(plan: dict[str
             {"events": [{"fact": "purchased", "item": "item-9", "at": 1}], "orders": 1},
             "bought item-9; together in 1 order",
         ),
+        (
+            "recently_viewed",
+            {"events": [{"fact": "item_viewed", "item": "item-1", "at": 1}]},
+            "viewed red shoes",
+        ),
         ("exploration", {"random_share": 0.1}, "drawn at random, to measure against"),
         ("trending", {"views": 7, "carts": 1}, "trending: views 7, carts 1"),
         ("catalogue", {}, "catalogue"),
