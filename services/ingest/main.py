@@ -27,11 +27,10 @@ from shared.errors import LogUnavailable
 from shared.health import Check, health_server, starting
 from shared.logging import configure
 from shared.settings import Settings
-from shared.topics import CATALOGUE, DEAD_LETTERS, EVENTS, RAW
+from shared.topics import CATALOGUE, DEAD_LETTERS, EVENTS, INGEST_GROUP, RAW, named
 
 log = logging.getLogger(__name__)
 
-GROUP: Final = "ingest"
 _LAG_EVERY_S: Final = 5.0
 
 
@@ -70,7 +69,7 @@ async def serve(settings: Settings, own: IngestSettings) -> None:
         consumer = await stack.enter_async_context(
             GroupConsumer.open(
                 settings,
-                group=_named(settings, GROUP),
+                group=named(INGEST_GROUP, settings.namespace),
                 topics=[topic.named(settings.namespace) for topic in RAW],
                 on_revoked=pipeline.drain,
                 instance_id=own.instance_id or None,
@@ -98,10 +97,6 @@ def build_pipeline(
         dead_letters_topic=DEAD_LETTERS.named(settings.namespace),
         max_records=own.max_records,
     )
-
-
-def _named(settings: Settings, group: str) -> str:
-    return f"{settings.namespace}.{group}" if settings.namespace else group
 
 
 def _cancel_current() -> Callable[[], object]:
