@@ -1,0 +1,37 @@
+"""Redis keys: what is written together lies on one node of a cluster, and shops stay apart."""
+
+from collections.abc import Callable
+
+import pytest
+
+from shared.keys import Keys
+
+
+def tag(key: str) -> str:
+    """The hash tag, as Redis Cluster reads it: between the first brace and the next closing one."""
+    return key[key.index("{") + 1 : key.index("}")]
+
+
+def test_an_identity_is_one_key_with_its_own_hash_tag() -> None:
+    assert tag(Keys().profile("c:alice")) == "c:alice"
+    assert Keys().profile("c:sam") != Keys().profile("a:sam")
+
+
+def test_the_item_statistics_of_a_partition_share_a_hash_tag() -> None:
+    keys = Keys()
+    together = [keys.item_position(3), keys.item_buckets(3), keys.item_bucket(3, 99)]
+    assert len({tag(key) for key in together}) == 1
+    assert tag(keys.item_position(4)) != tag(keys.item_position(3))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        lambda keys: keys.profile("c:alice"),
+        lambda keys: keys.claim(),
+        lambda keys: keys.item_position(0),
+        lambda keys: keys.timers(0),
+    ],
+)
+def test_namespaces_keep_shops_apart(key: Callable[[Keys], str]) -> None:
+    assert key(Keys("one")) != key(Keys("two")) != key(Keys())
