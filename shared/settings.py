@@ -46,7 +46,8 @@ class Settings(FromEnvironment):
 
     fetch_wait_ms: how long a fetch may wait at the broker; the embedded broker does not wake a
     waiting fetch when data arrives, so embedded runs keep it short.
-    store_durability: `aof` (Redis persists; offsets wait for it) or `volatile` (rebuilt at start).
+    store_durability: `aof` (Redis persists; offsets wait for it) or `volatile` (they do
+    not wait; a Redis that comes back empty is refused all the same).
     """
 
     environment: str = "development"

@@ -1,8 +1,8 @@
 """Which offsets may be committed: only what the store will still know after a crash.
 
 Under AOF everysec Redis may lose the last second or so, so a batch's offsets wait until its writes
-are two seconds old; a store declared volatile is rebuilt from the log anyway and waits for
-nothing. What is redelivered after a crash meets its own positions and changes nothing.
+are two seconds old; with a store declared volatile they wait for nothing. What is redelivered after
+a crash meets its own positions and changes nothing.
 """
 
 from collections import deque
