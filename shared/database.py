@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+import asyncpg
 from sqlalchemy import Connection, Table, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
@@ -139,15 +140,21 @@ def unavailable() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        # asyncpg's refusals to connect, and lost connections, are of no narrower kind.
-        if (
-            not isinstance(error, OperationalError | InterfaceError)
-            and type(error) is not DBAPIError
-        ):
+        if not _lost_connection(error):
             raise
         raise DatabaseUnavailable(f"the database does not answer: {error.orig}") from error
     except (ConnectionError, TimeoutError) as error:
         raise DatabaseUnavailable(f"the database does not answer: {error}") from error
+
+
+def _lost_connection(error: DBAPIError) -> bool:
+    # asyncpg's refusals to connect are of no narrower kind than DBAPIError; a session that ends
+    # while a statement is on its way shows as an error inside the driver.
+    return (
+        isinstance(error, OperationalError | InterfaceError)
+        or type(error) is DBAPIError
+        or isinstance(getattr(error.orig, "__cause__", None), asyncpg.InternalClientError)
+    )
 
 
 def _is_sqlite(url: URL) -> bool:
