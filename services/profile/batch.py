@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from services.profile.component import unpack
-from services.profile.identity import Delivery, Identity, OutboxEntry, apply
+from services.profile.identity import Delivery, Identity, OutboxEntry, apply, through_offset
 from services.profile.item_counts import Increments, gather
 from services.profile.triggers.timers import next_due
 from services.profile.window import Verdict
@@ -66,7 +66,8 @@ def read_delivery(record: "Record") -> tuple[str, Delivery] | None:
         fact = facts.decode(record.value or b"")
         if isinstance(fact, facts.ProfileAbsorbed):
             unpack(fact.component)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            through_offset(fact)
+    except (ValueError, msgspec.MsgspecError, RecursionError):
         return None
     accepted_at = find_int(record.headers, AT) or 0
     return key, Delivery(fact, record.partition, record.offset, accepted_at)

@@ -13,12 +13,13 @@ from msgspec import Struct
 
 from services.profile.component import Component, insert_touch, merge, pack, unpack
 from services.profile.fold import SESSION_IDLE_MS, fold
-from services.profile.state import SENDS_KEPT, Profile
+from services.profile.state import LINKED, SENDS_KEPT, Decided, Profile
 from services.profile.window import Verdict, Window, digest
 from shared import events as facts
 
 TIE_MASK: Final = 0xFFFFFFFF
 CUSTOMER_PREFIX: Final = "c:"
+_NEVER: Final = Decided(0, -1)
 
 
 class OutboxEntry(Struct, array_like=True, frozen=True):
@@ -79,37 +80,49 @@ def apply(identity: Identity, delivery: Delivery) -> Verdict:
     identity.positions[partition] = offset
     if verdict is not Verdict.NEW:
         return Verdict.DUPLICATE
+    if isinstance(fact, facts.ProfileAbsorbed) and _was_absorbed(identity.profile, fact):
+        return Verdict.DUPLICATE
     if identity.window.remember(mark, offset, fact.received_at):
         identity.profile.overflowed = True
     identity.accepted_at = max(identity.accepted_at, accepted_at)
     if identity.is_customer:
-        _apply_to_customer(identity, fact, mark & TIE_MASK)
+        _apply_to_customer(identity, fact, mark & TIE_MASK, offset)
     else:
         _apply_to_visitor(identity, fact, mark & TIE_MASK, f"{partition}/{offset}")
     return Verdict.NEW
 
 
-def _apply_to_customer(identity: Identity, fact: facts.AnyFact, tie: int) -> None:
+def _apply_to_customer(identity: Identity, fact: facts.AnyFact, tie: int, offset: int) -> None:
     profile = identity.profile
     if isinstance(fact, facts.ProfileAbsorbed):
         merge(profile.component, unpack(fact.component))
-        _absorbed(profile, fact.anonymous)
+        _absorbed(profile, fact.anonymous, through_offset(fact))
     elif isinstance(fact, facts.MessageDecided):
-        profile.decided[fact.scenario] = max(
-            profile.decided.get(fact.scenario, 0), fact.due or fact.occurred_at
-        )
+        due = fact.due or fact.occurred_at
+        if due > profile.decided.get(fact.scenario, _NEVER).due:
+            profile.decided[fact.scenario] = Decided(due, offset)
         if fact.verdict == "send":
             profile.sends = sorted((*profile.sends, fact.occurred_at), reverse=True)[:SENDS_KEPT]
         identity.outbox = [entry for entry in identity.outbox if entry.fact_id != fact.event_id]
     elif not isinstance(fact, facts.SystemFact):
         fold(profile.component, fact, tie, authenticated=True)
         if isinstance(fact, facts.Identified):
-            _absorbed(profile, fact.anonymous)
+            _absorbed(profile, fact.anonymous, LINKED)
 
 
-def _absorbed(profile: Profile, anonymous: str | None) -> None:
-    if anonymous is not None and anonymous not in profile.absorbed:
-        profile.absorbed = sorted((*profile.absorbed, anonymous))
+def through_offset(fact: facts.ProfileAbsorbed) -> int:
+    """The offset, in the visitor's partition, of what caused this handing over."""
+    return int(fact.through.rpartition("/")[2])
+
+
+def _was_absorbed(profile: Profile, fact: facts.ProfileAbsorbed) -> bool:
+    """Whether this part of the visitor's history, or a later one, was added before."""
+    return through_offset(fact) <= profile.absorbed.get(fact.anonymous or "", LINKED)
+
+
+def _absorbed(profile: Profile, anonymous: str | None, through: int) -> None:
+    if anonymous is not None:
+        profile.absorbed[anonymous] = max(profile.absorbed.get(anonymous, LINKED), through)
 
 
 def _apply_to_visitor(identity: Identity, fact: facts.AnyFact, tie: int, through: str) -> None:

@@ -14,6 +14,18 @@ from shared.errors import AttuneError
 
 STATE_VERSION: Final = 1
 SENDS_KEPT: Final = 16
+LINKED: Final = -1
+"""Absorbed up to nowhere: the login is known, nothing has been handed over yet."""
+
+
+class Decided(Struct, array_like=True, frozen=True):
+    """The latest decision of one scenario: its due (or decision) time in ms, where it was folded.
+
+    offset: of the first fact that said so; only that one's trigger is ever published.
+    """
+
+    due: int
+    offset: int
 
 
 class Profile(Struct, array_like=True):
@@ -21,10 +33,11 @@ class Profile(Struct, array_like=True):
 
     owner: the customer who absorbed this anonymous visitor; trail: on an owned visitor, the
     running session's touches, newest first (the counts went to the owner); active_at: its latest
-    event time, ms; absorbed: the
-    anonymous ids that logged in as this customer, sorted; decided: scenario → latest due or
-    decision time in ms; sends: times of the latest messages, newest first; overflowed: the
-    event-id window ran over at least once.
+    event time, ms; absorbed: the anonymous ids that logged in as this customer, each with the
+    greatest offset (of the visitor's partition) up to which it was absorbed, LINKED where only the
+    login is known; decided: scenario → its latest decision; sends: times of the latest messages,
+    newest first; overflowed: the event-id window ran over at least once; handed: on a visitor,
+    the customers its facts went to, each with the offset of the last one.
     """
 
     version: int = STATE_VERSION
@@ -32,10 +45,11 @@ class Profile(Struct, array_like=True):
     owner: str | None = None
     trail: list[Touch] = field(default_factory=list)
     active_at: int = 0
-    absorbed: list[str] = field(default_factory=list)
-    decided: dict[str, int] = field(default_factory=dict)
+    absorbed: dict[str, int] = field(default_factory=dict)
+    decided: dict[str, Decided] = field(default_factory=dict)
     sends: list[int] = field(default_factory=list)
     overflowed: bool = False
+    handed: dict[str, int] = field(default_factory=dict)
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -40,7 +40,8 @@ def next_due(identity: Identity) -> int | None:
     if not identity.is_customer:
         return None
     due = due_at(identity.profile.component)
-    if due is None or identity.profile.decided.get(SCENARIO, 0) >= due:
+    decided = identity.profile.decided.get(SCENARIO)
+    if due is None or (decided is not None and decided.due >= due):
         return None
     return due
 

@@ -111,7 +111,7 @@ def test_the_anonymous_cart_is_there_after_the_login() -> None:
     log.write("a:v", carted(1, NOW, "lamp"))
     log.log_in(login(2))
     assert cart_items(log.component("c:alice")) == ["lamp"]
-    assert log.identities["c:alice"].profile.absorbed == ["v"]
+    assert log.identities["c:alice"].profile.absorbed == {"v": 2}
 
 
 def test_logging_in_twice_hands_over_once() -> None:
