@@ -24,11 +24,11 @@ from shared.bus_connection import (
     check,
     common,
     mended,
-    started,
     translated,
 )
 from shared.bus_group import GroupConsumer
 from shared.bus_read import Tail, scan
+from shared.bus_renewal import RenewingClient
 from shared.errors import (
     AttuneError,
     InvalidInput,
@@ -62,14 +62,18 @@ __all__ = [
 BATCH_BYTES = 131_072
 """Buffer per partition, before compression: `send` waits while it is full."""
 
+HUNG_S = 2 * REQUEST_S
+"""A client that acknowledged nothing for so long, while records wait, is given up."""
+
 _choose = DefaultPartitioner()
 
 
 class Acknowledgement:
     """Resolves to the record's Position once every in-sync replica has it.
 
-    Awaiting raises LogUnavailable when that fails or takes longer than a request may. The record
-    may have arrived all the same. Awaiting it is optional: `flush` reports failures too.
+    Awaiting raises LogUnavailable when that fails or takes longer than a request may, TooLarge
+    where the broker refused its batch. The record may have arrived all the same. Awaiting it is
+    optional: `flush` reports failures too.
     """
 
     __slots__ = ("_future", "_settings")
@@ -77,6 +81,12 @@ class Acknowledgement:
     def __init__(self, future: "asyncio.Future[Any]", settings: Settings) -> None:
         self._future = future
         self._settings = settings
+
+    @property
+    def arrived(self) -> bool:
+        """Whether every in-sync replica is known to have the record."""
+        future = self._future
+        return future.done() and not future.cancelled() and future.exception() is None
 
     def __await__(self) -> Generator[Any, None, Position]:
         return self._position().__await__()
@@ -92,12 +102,18 @@ class Acknowledgement:
 
 
 class Producer:
-    """Appends records; a record counts once all in-sync replicas have it. Open with `open`."""
+    """Appends records; a record counts once all in-sync replicas have it. Open with `open`.
 
-    def __init__(self, client: Any, settings: Settings) -> None:
-        self._client = client
+    It heals: after a failure, whatever the client had not delivered is reported as failed, and the
+    next record goes through a fresh one.
+    """
+
+    def __init__(self, renewing: RenewingClient, settings: Settings) -> None:
+        self._renewing = renewing
         self._settings = settings
         self._failure: AttuneError | None = None
+        self._open = 0
+        self._moved_at = 0.0
 
     @classmethod
     @asynccontextmanager
@@ -121,8 +137,14 @@ class Producer:
                 **common(settings),
             )
 
-        async with started(settings, create, wait_s=wait_s) as client:
-            yield cls(client, settings)
+        async with RenewingClient.open(settings, create, wait_s=wait_s) as renewing:
+            yield cls(renewing, settings)
+
+    @property
+    def failed(self) -> bool:
+        """Whether something has failed that `flush` has not told yet: what is sent now would lie
+        in the log before it."""
+        return self._failure is not None
 
     async def send(
         self,
@@ -141,12 +163,13 @@ class Producer:
             raise InvalidInput("a record needs a key or a value")
         # Spelled out, not `translated`: every event comes by here.
         try:
-            if partition is not None and partition not in await self._client.partitions_for(topic):
+            client = await self._client()
+            if partition is not None and partition not in await client.partitions_for(topic):
                 raise UnknownTopic(f"topic {topic} has no partition {partition}")
-            future = await self._client.send(topic, value, key, partition, headers=list(headers))
+            future = await client.send(topic, value, key, partition, headers=list(headers))
         except FAILURES as error:
-            raise mended(error, self._settings) from error
-        future.add_done_callback(self._settle)
+            raise self._refused(error) from error
+        self._watch(future)
         return Acknowledgement(future, self._settings)
 
     async def send_all(self, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
@@ -157,42 +180,76 @@ class Producer:
         LogUnavailable: then some may be in the buffer already. Each must be smaller than
         BATCH_BYTES, or it is TooLarge.
         """
-        with translated(self._settings):
-            partitions = sorted(await self._client.partitions_for(topic))
-            batches: dict[int, Any] = {}
-            for key, value in records:
-                partition = _choose(key, partitions, partitions)
-                batch = batches.get(partition) or self._client.create_batch()
-                if batch.append(timestamp=None, key=key, value=value) is None:
-                    if not batch.record_count():
-                        raise TooLarge(f"a record in a batch has at most {BATCH_BYTES} bytes")
-                    await self._send_batch(topic, partition, batch)
-                    batch = self._client.create_batch()
-                    if batch.append(timestamp=None, key=key, value=value) is None:
-                        raise TooLarge(f"a record in a batch has at most {BATCH_BYTES} bytes")
-                batches[partition] = batch
-            for partition, batch in batches.items():
-                await self._send_batch(topic, partition, batch)
+        try:
+            await self._send_batches(topic, records)
+        except FAILURES as error:
+            raise self._refused(error) from error
 
-    async def _send_batch(self, topic: str, partition: int, batch: Any) -> None:
-        future = await self._client.send_batch(batch, topic, partition=partition)
+    async def _send_batches(self, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
+        client = await self._client()
+        partitions = sorted(await client.partitions_for(topic))
+        batches: dict[int, Any] = {}
+        for key, value in records:
+            partition = _choose(key, partitions, partitions)
+            batch = batches.get(partition) or client.create_batch()
+            if batch.append(timestamp=None, key=key, value=value) is None:
+                if not batch.record_count():
+                    raise TooLarge(f"a record in a batch has at most {BATCH_BYTES} bytes")
+                self._watch(await client.send_batch(batch, topic, partition=partition))
+                batch = client.create_batch()
+                if batch.append(timestamp=None, key=key, value=value) is None:
+                    raise TooLarge(f"a record in a batch has at most {BATCH_BYTES} bytes")
+            batches[partition] = batch
+        for partition, batch in batches.items():
+            self._watch(await client.send_batch(batch, topic, partition=partition))
+
+    def _refused(self, error: BaseException) -> AttuneError:
+        """What a client that did not take a record means: only one of these is the record's."""
+        refused = mended(error, self._settings)
+        if not isinstance(refused, TooLarge | UnknownTopic):
+            self._renewing.broken = True
+        return refused
+
+    async def _client(self) -> Any:
+        """The client to send through; one that acknowledges nothing any more is given up."""
+        now = asyncio.get_running_loop().time()
+        if not self._open:
+            self._moved_at = now
+        elif now - self._moved_at > HUNG_S and not self._renewing.broken:
+            await self._renewing.give_up()
+        return await self._renewing.ready()
+
+    def _watch(self, future: "asyncio.Future[Any]") -> None:
+        self._open += 1
         future.add_done_callback(self._settle)
 
     def _settle(self, future: "asyncio.Future[Any]") -> None:
+        self._open -= 1
         error = None if future.cancelled() else future.exception()
-        if error is not None:
+        if error is None:
+            self._moved_at = future.get_loop().time()
+            return
+        self._renewing.broken = True
+        # What follows a record that is too large fails for another reason, but because of it.
+        if not isinstance(self._failure, TooLarge):
             self._failure = mended(error, self._settings)
 
     async def flush(self) -> None:
         """Waits until all that was sent is acknowledged.
 
-        Raises LogUnavailable if anything sent since the last flush failed, or is still open after
-        the time a request may take: then nothing that rests on it may be committed.
+        Raises LogUnavailable (TooLarge where the broker refused a size) if anything sent since the
+        last flush failed, or is still open after the time a request may take: then nothing that
+        rests on it may be committed, and what was not acknowledged is not sent any more.
         """
-        with translated(self._settings):
+        try:
             async with asyncio.timeout(REQUEST_S):
-                await self._client.flush()
-                await asyncio.sleep(0)
+                await self._renewing.current.flush()
+        except TimeoutError as error:
+            # What is still open is reported as failed here: so it must not be sent any more.
+            await self._renewing.give_up()
+            self._failure = self._failure or mended(error, self._settings)
+        # The records' own callbacks come after those of their batch.
+        await asyncio.sleep(0)
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
@@ -200,8 +257,8 @@ class Producer:
     async def partitions_of(self, topic: str) -> int:
         """Number of partitions; raises UnknownTopic where the broker has no such topic."""
         with translated(self._settings):
-            return len(await self._client.partitions_for(topic))
+            return len(await (await self._renewing.ready()).partitions_for(topic))
 
     async def check(self) -> None:
         """Raises LogUnavailable unless a broker answers now (for readiness)."""
-        await check(self._client.client, self._settings)
+        await check((await self._renewing.ready()).client, self._settings)

@@ -7,7 +7,7 @@ Below `bus` (producer), `bus_group` (members of groups), `bus_read` (readers wit
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from aiokafka import errors as kafka
@@ -107,14 +107,15 @@ async def started(
     A client that failed to start cannot be started again, so each attempt makes a new one.
     Raises LogUnavailable, naming the address, when no broker answers within `wait_s` seconds.
     """
-    client = await _start(settings, create, wait_s)
+    client = await start(settings, create, wait_s)
     try:
         yield client
     finally:
         await stop(client)
 
 
-async def _start(settings: Settings, create: Callable[[], Client], wait_s: float) -> Client:
+async def start(settings: Settings, create: Callable[[], Client], wait_s: float) -> Client:
+    """As `started`, for a caller that stops the client itself."""
     deadline = asyncio.get_running_loop().time() + wait_s
     while True:
         client: Any = create()
@@ -144,11 +145,43 @@ async def stop(client: Any) -> None:
         async with asyncio.timeout(STOP_S):
             await closing()
     except FAILURES:
-        # An idempotent producer retries for ever and would wait for it: cut its tasks instead.
-        sender = getattr(client, "_sender", None)
-        if sender is not None:
-            await sender.close()
-            await client.client.close()
+        # An idempotent producer retries for ever and would wait for it.
+        if hasattr(client, "_sender"):
+            await cut(client)
+    else:
+        _fail_what_is_left(client)
+
+
+async def cut(client: Any) -> None:
+    """Ends a producer's client without waiting for its broker; what it holds fails."""
+    client._closed = True
+    ending = asyncio.create_task(client._sender.close())
+    deadline = asyncio.get_running_loop().time() + STOP_S
+    await client.client.close()
+    while not ending.done() and asyncio.get_running_loop().time() < deadline:
+        # The sender ends after its requests, which wait for metadata that nobody fetches any more.
+        metadata = client.client._md_update_fut
+        if metadata is not None and not metadata.done():
+            metadata.set_result(False)
+        await asyncio.wait([ending], timeout=0.02)
+    ending.cancel()
+    with suppress(asyncio.CancelledError, *FAILURES):
+        await ending
+    _fail_what_is_left(client)
+
+
+def _fail_what_is_left(client: Any) -> None:
+    held = getattr(client, "_message_accumulator", None)
+    if held is None:
+        return
+    batches = [batch for queue in held._batches.values() for batch in queue]
+    batches += held._pending_batches
+    held._closed = True
+    for batch in batches:
+        batch.failure(kafka.KafkaError("not acknowledged in time"))
+        # Nobody waits for room in a batch that has failed: its error is told by its records.
+        if batch._drain_waiter.done():
+            batch._drain_waiter.exception()
 
 
 def common(settings: Settings) -> dict[str, Any]:
