@@ -14,8 +14,11 @@ AttuneError
       UnknownTopic                      the broker lacks a topic or partition
     StoreUnavailable      503
       StoreForgot         503           it restarted or was replaced, and may have lost writes
+    ArchiveUnavailable    503
+      ArchiveConflict                   another writer has written there meanwhile
   LogTruncated            exit 1        part of a log that must be whole is gone
     DatabaseUnavailable   503
+  ArchiveMismatch         exit 1        the archive is not of this log
   SettingsError           exit 2        a setting is missing, malformed or refused
 """
 
@@ -104,6 +107,22 @@ class StoreUnavailable(Unavailable):
 
 class StoreForgot(StoreUnavailable):
     code = "store_forgot"
+
+
+class ArchiveUnavailable(Unavailable):
+    code = "archive_unavailable"
+
+
+class ArchiveConflict(ArchiveUnavailable):
+    """Another writer has changed the table since this one looked: look again, and go on there."""
+
+    code = "archive_conflict"
+
+
+class ArchiveMismatch(AttuneError):
+    """The archive holds the records of another log: going on would mix two histories."""
+
+    code = "archive_mismatch"
 
 
 class DatabaseUnavailable(Unavailable):

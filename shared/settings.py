@@ -48,6 +48,8 @@ class Settings(FromEnvironment):
     waiting fetch when data arrives, so embedded runs keep it short.
     store_durability: `aof` (Redis persists; offsets wait for it) or `volatile` (they do
     not wait; a Redis that comes back empty is refused all the same).
+    archive: folder or object-store URL of the archive's tables; what a store needs besides (keys,
+    region, endpoint) comes from its own variables, such as AWS_ACCESS_KEY_ID.
     """
 
     environment: str = "development"
@@ -63,6 +65,7 @@ class Settings(FromEnvironment):
     idempotent_produce: bool = True
     store_durability: str = "aof"
     models: str = ".attune/models"
+    archive: str = ".attune/archive"
 
     def __post_init__(self) -> None:
         if self.environment == "production" and self.clock.accelerated:

@@ -43,6 +43,7 @@ SUPPRESSIONS: Final = Topic("suppressions", "messages not sent, and why", "custo
 
 INGEST_GROUP: Final = "ingest"
 PROFILE_GROUP: Final = "profile"
+ARCHIVE_GROUP: Final = "archive"
 
 CHANNELS: Final = ("email", "push", "sms", "onsite")
 
