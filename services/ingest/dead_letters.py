@@ -76,15 +76,24 @@ def build(
     }
     originals = tuple(header for header in headers if header[0] not in _OURS)
     size = len(key or b"") + sum(len(name) + len(data) + 8 for name, data in originals)
-    if size + len(value or b"") > MAX_KEPT_BYTES:
-        ours[TRUNCATED] = str(len(value or b""))
-        originals = tuple(
-            header for header in originals if header[0] in _NEEDED and len(header[1]) <= 1024
-        )
-        key = key if key is None or len(key) <= 1024 else None
-        value = None if value is None else value[: MAX_KEPT_BYTES - 16_384]
+    truncated = size + len(value or b"") > MAX_KEPT_BYTES
     if key is None and value is None:
         ours[NULL_VALUE] = "1"
         value = b""
-    added = tuple((name, text.encode()) for name, text in ours.items())
-    return DeadLetter(key, value, originals + added)
+    kept = originals + tuple((name, text.encode()) for name, text in ours.items())
+    if truncated:
+        return shorten(key, value, kept, MAX_KEPT_BYTES - 16_384)
+    return DeadLetter(key, value, kept)
+
+
+def shorten(key: bytes | None, value: bytes | None, headers: Headers, kept: int) -> DeadLetter:
+    """A dead letter with the beginning of its value, and only the headers that say what it is."""
+    headers = tuple(
+        (name, data)
+        for name, data in headers
+        if name in _OURS or (name in _NEEDED and len(data) <= 1024)
+    )
+    if find(headers, TRUNCATED) is None:
+        headers += ((TRUNCATED, b"%d" % len(value or b"")),)
+    key = key if key is None or len(key) <= 1024 else None
+    return DeadLetter(key, b"" if value is None else value[:kept], headers)

@@ -4,7 +4,7 @@ The pipeline's inner step: it reads headers, normalises, enriches and encodes, a
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from services.ingest import dead_letters
@@ -70,6 +70,13 @@ class Decider:
             fault = refuse(Reason.INTERNAL_ERROR, f"a fault in ingest: {type(error).__name__}")
             return _dead_letter(record, headers, fault, received_at, now)
 
+    def too_large(self, record: "Record", *, now: int) -> Outcome:
+        """The dead letter for a record whose fact the log refused to take for its size."""
+        headers = tuple(header for header in record.headers if header[1] is not None)
+        refused = refuse(Reason.TOO_LARGE, "its fact is larger than the log takes")
+        received_at = self._received_at(record, headers, now)
+        return _dead_letter(record, headers, refused, received_at, now)
+
     def _fact(self, record: "Record", headers: Headers, received_at: int, now: int) -> Outcome:
         fact = normalise(
             record.value,
@@ -108,6 +115,12 @@ def source_of(record: "Record", headers: Headers) -> str:
         if stated is not None and _POSITION.fullmatch(stated):
             return stated
     return f"{record.topic}/{record.partition}/{record.offset}"
+
+
+def shortened(letter: Outcome, kept: int) -> Outcome:
+    """The same dead letter with at most `kept` bytes of its value."""
+    cut = dead_letters.shorten(letter.keys[0], letter.value or b"", letter.headers, kept)
+    return replace(letter, keys=(cut.key,), value=cut.value, headers=cut.headers)
 
 
 def _dead_letter(

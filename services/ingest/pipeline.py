@@ -11,19 +11,21 @@ For each batch, in this order:
 
 A process that dies before 5 leaves its batch to the next one, which sends the same again: same
 `src`, same event ids, so profile applies them once. When the log does not answer, 3 and 4 or 5 are
-repeated with growing pauses, and nothing is committed that is not acknowledged. When partitions are
-taken away, `drain` lets the batch in hand finish first.
+repeated with growing pauses, and nothing is committed that is not acknowledged; nothing is read
+meanwhile either, so memory stays bounded (`delivery` holds 3 and 4). When partitions are taken
+away, `drain` lets the batch in hand finish first.
 """
 
 import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from services.ingest import metrics
 from services.ingest.decide import Decider, Outcome
+from services.ingest.delivery import Delivery
 from shared.bus import GroupConsumer, Producer, Record, TopicPartition
 from shared.clock import real_now_ms
 from shared.errors import LogUnavailable, Rebalanced
@@ -102,17 +104,19 @@ class Pipeline:
         Returns before all is sent only where `stop` was called while the log was away.
         """
         started = time.monotonic()
-        now = real_now_ms()
-        decided = [
-            (record.topic, self._decider.decide(record, now=now))
-            for records in batch.values()
-            for record in records
-        ]
-        outcomes = [outcome for _, outcome in decided]
-        if not await self._until_done("send", lambda: self._send(outcomes)):
+        records = [record for part in batch.values() for record in part]
+        delivery = Delivery(
+            self._producer,
+            self._decider,
+            events_topic=self._events_topic,
+            dead_letters_topic=self._dead_letters_topic,
+            records=records,
+            now=real_now_ms(),
+        )
+        if not await self._until_done("send", delivery.attempt):
             return
-        self._sent |= {partition: records[-1].offset + 1 for partition, records in batch.items()}
-        _count(decided)
+        self._sent |= {partition: part[-1].offset + 1 for partition, part in batch.items()}
+        _count(records, delivery.outcomes)
         metrics.BATCH_SECONDS.observe(time.monotonic() - started)
 
     async def commit(self) -> None:
@@ -123,14 +127,6 @@ class Pipeline:
             return
         if await self._until_done("commit", lambda: _commit(consumer, offsets)):
             self._sent.clear()
-
-    async def _send(self, outcomes: list[Outcome]) -> None:
-        send = self._producer.send
-        for outcome in outcomes:
-            topic = self._events_topic if outcome.reason is None else self._dead_letters_topic
-            for key in outcome.keys:
-                await send(topic, outcome.value, key=key, headers=outcome.headers)
-        await self._producer.flush()
 
     async def _until_done(self, step: str, work: Callable[[], Awaitable[None]]) -> bool:
         """Repeats a step until it succeeds; False where `stop` came while the log was away."""
@@ -167,15 +163,17 @@ async def _commit(consumer: GroupConsumer, offsets: dict[TopicPartition, int]) -
         log.info("partitions moved before a commit; their new owner repeats the batch")
 
 
-def _count(decided: list[tuple[str, Outcome]]) -> None:
+def _count(records: Sequence[Record], outcomes: Sequence[Outcome]) -> None:
     """Moves the series, once a batch is sent: a batch that is sent again counts once here."""
-    read = Counter((topic, outcome.format) for topic, outcome in decided)
+    read = Counter(
+        (record.topic, outcome.format) for record, outcome in zip(records, outcomes, strict=True)
+    )
     for (topic, form), number in read.items():
         metrics.EVENTS_IN.labels(topic, form).inc(number)
     now = real_now_ms()
     facts: Counter[str] = Counter()
     refused: Counter[str] = Counter()
-    for _, outcome in decided:
+    for outcome in outcomes:
         if outcome.reason is not None:
             refused[outcome.reason] += 1
         elif outcome.kind is not None:

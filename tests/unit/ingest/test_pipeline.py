@@ -14,10 +14,16 @@ from services.ingest.enrich import KnownItems
 from services.ingest.pipeline import Pipeline
 from shared.bus import TopicPartition
 from shared.clock import Clock
-from shared.errors import LogUnavailable
+from shared.errors import TooLarge
 from shared.events import decode
 from shared.headers import Headers, find
-from tests.fixtures.fake_bus import FakeGroupConsumer, FakeLog, FakeProducer, FakeRecord
+from tests.fixtures.fake_bus import (
+    FakeAcknowledgement,
+    FakeGroupConsumer,
+    FakeLog,
+    FakeProducer,
+    FakeRecord,
+)
 from tests.fixtures.waiting import eventually
 
 LIMITS = {"clickstream": 32_768, "purchases": 524_288}
@@ -189,24 +195,86 @@ async def test_a_crash_before_the_commit_sends_the_same_again(log: FakeLog) -> N
     }
 
 
-class _FailsOnce(FakeProducer):
-    failures = 1
+class _LosesAcknowledgements(FakeProducer):
+    """Appends, but what it sends first of all is not known to have arrived."""
 
-    async def flush(self) -> None:
-        await super().flush()
-        if self.failures:
-            self.failures -= 1
-            raise LogUnavailable("lost an acknowledgement")
+    lost = 1
+
+    async def send(self, topic: str, value: bytes | None, **rest: Any) -> FakeAcknowledgement:
+        sent = await super().send(topic, value, **rest)
+        if not self.lost:
+            return sent
+        self.lost -= 1
+        self._failed = True
+        return FakeAcknowledgement(None)
 
 
 async def test_a_lost_acknowledgement_is_sent_again_before_the_commit(log: FakeLog) -> None:
-    log.append("clickstream", view(1), partition=1)
-    pipeline = pipeline_on(_FailsOnce(log))
+    for number in (1, 2):
+        log.append("clickstream", view(number), partition=1)
+    pipeline = pipeline_on(_LosesAcknowledgements(log))
     async with log.group(group="ingest", topics=list(LIMITS)) as consumer:
         batch = await consumer.poll(max_records=10, timeout_ms=10)
         await send_and_commit(pipeline, consumer, batch)
-        assert await consumer.committed(("clickstream", 1)) == 1
-    assert len(log.records("events")) == 2
+        assert await consumer.committed(("clickstream", 1)) == 2
+    # The second waits for the first, which is sent again before it.
+    ids = [decode(record.value or b"").event_id for record in log.records("events")]
+    assert ids == ["e1", "e1", "e2"]
+
+
+class _TakesSmall(FakeProducer):
+    """A log that refuses records beyond a size by topic, and what followed them unflushed."""
+
+    limits: Mapping[str, int] = {}
+    refused = False
+
+    async def send(self, topic: str, value: bytes | None, **rest: Any) -> FakeAcknowledgement:
+        if self.refused or len(value or b"") > self.limits.get(topic, 1_000_000):
+            self.refused = True
+            return FakeAcknowledgement(None)
+        return await super().send(topic, value, **rest)
+
+    async def flush(self) -> None:
+        await super().flush()
+        refused, self.refused = self.refused, False
+        if refused:
+            raise TooLarge("as the broker says")
+
+
+async def passed(log: FakeLog, **limits: int) -> list[FakeRecord]:
+    """Sends three events, the second of them large; the dead letters."""
+    for number, note in enumerate(("a", "b" * 9_000, "c")):
+        event = {"type": "searched", "event_id": f"e{number}", "customer": "ada", "query": "q"}
+        raw = msgspec.json.encode(event | {"note": note})
+        log.append("clickstream", raw, partition=0, key=b"k")
+    producer = _TakesSmall(log)
+    producer.limits = {name.replace("_", "-"): limit for name, limit in limits.items()}
+    pipeline = pipeline_on(producer)
+    async with log.group(group="ingest", topics=list(LIMITS)) as consumer:
+        batch = await consumer.poll(max_records=10, timeout_ms=10)
+        await asyncio.wait_for(send_and_commit(pipeline, consumer, batch), 5)
+        assert await consumer.committed(("clickstream", 0)) == 3
+    ids = [decode(record.value or b"").event_id for record in log.records("events")]
+    assert ids == ["e0", "e2"]
+    return log.records("dead-letters")
+
+
+async def test_a_fact_the_log_finds_too_large_is_a_dead_letter_and_the_others_go_on(
+    log: FakeLog,
+) -> None:
+    [letter] = await passed(log, events=5_000)
+    assert (letter.key, header(letter, "reason")) == (b"k", "too_large")
+    assert header(letter, "message") == "its fact is larger than the log takes"
+    assert header(letter, "src") == "clickstream/0/1"
+    assert header(letter, "original_bytes") is None
+    assert b"b" * 9_000 in (letter.value or b"")
+
+
+async def test_a_dead_letter_the_log_finds_too_large_is_cut(log: FakeLog) -> None:
+    [letter] = await passed(log, events=5_000, dead_letters=1_000)
+    assert header(letter, "reason") == "too_large"
+    assert int(header(letter, "original_bytes") or 0) > 9_000
+    assert 100 < len(letter.value or b"") < 1_000
 
 
 async def test_partitions_are_let_go_after_their_batch(log: FakeLog) -> None:
