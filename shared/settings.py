@@ -46,8 +46,9 @@ class Settings(FromEnvironment):
 
     fetch_wait_ms: how long a fetch may wait at the broker; the embedded broker does not wake a
     waiting fetch when data arrives, so embedded runs keep it short.
-    store_durability: `aof` (Redis persists; offsets wait for it) or `volatile` (they do
-    not wait; a Redis that comes back empty is refused all the same).
+    redis_cluster: `redis` names any node of a Redis Cluster; the others are found through it.
+    store_durability: `aof` (Redis appends to its log each second; offsets wait for it, and are
+    held where it does not) or `volatile` (they do not wait, and a Redis that restarts is refused).
     archive: folder or object-store URL of the archive's tables; what a store needs besides (keys,
     region, endpoint) comes from its own variables, such as AWS_ACCESS_KEY_ID.
     """
@@ -55,6 +56,7 @@ class Settings(FromEnvironment):
     environment: str = "development"
     bootstrap: str = "127.0.0.1:9092"
     redis: str = "redis://127.0.0.1:6379/0"
+    redis_cluster: bool = False
     database: str = "sqlite+aiosqlite:///.attune/attune.db"
     namespace: str = ""
     clock: Clock = field(default_factory=Clock)
