@@ -1,7 +1,8 @@
-"""Apache Kafka itself, one KRaft node from Maven's jars: for benchmarks and tests.
+"""Apache Kafka itself, KRaft nodes from Maven's jars: for benchmarks and tests.
 
 `find_apache` says whether Java and the jars are at hand (`make kafka-jars` fetches them into
-`ATTUNE_KAFKA_LIB`); `start_apache` runs a node that tests may stop, kill and restart on its data.
+`ATTUNE_KAFKA_LIB`); `start_apache` runs a node that tests may stop, kill and restart on its data,
+`apache_cluster` several that replicate each other's partitions.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import os
 import shutil
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,19 +28,21 @@ HEAP = "-Xmx384m"
 
 PROPERTIES = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@{host}:{controller}
+node.id={node}
+controller.quorum.voters={voters}
 listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}
 advertised.listeners=PLAINTEXT://{host}:{port}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={logs}
-offsets.topic.replication.factor=1
+default.replication.factor={copies}
+min.insync.replicas={in_sync}
+offsets.topic.replication.factor={copies}
 offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+transaction.state.log.replication.factor={copies}
+transaction.state.log.min.isr={in_sync}
+share.coordinator.state.topic.replication.factor={copies}
+share.coordinator.state.topic.min.isr={in_sync}
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
 broker.session.timeout.ms=3000
@@ -133,7 +136,31 @@ class ApacheKafka:
 
     def restart(self) -> None:
         """Starts the stopped or killed node again and waits until it serves."""
-        self.process = _launch(self.apache, self.directory, self.port)
+        self.process = _launch(self.apache, self.directory)
+        self.await_serving()
+
+    def await_serving(self) -> None:
+        """Waits until a group can join through this node; raises Unavailable when it cannot."""
+        settings = Settings(bootstrap=self.bootstrap)
+        # In a thread, because the caller may have an event loop of its own running.
+        with ThreadPoolExecutor(1) as pool:
+            self.process.await_ready(
+                lambda: pool.submit(lambda: asyncio.run(_serves(settings))).result(),
+                START_S,
+                "Apache Kafka",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ApacheCluster:
+    """Nodes that hold copies of each other's partitions; two of three copies acknowledge."""
+
+    nodes: tuple[ApacheKafka, ...]
+
+    @property
+    def bootstrap(self) -> str:
+        """Addresses for `ATTUNE_BOOTSTRAP`."""
+        return ",".join(node.bootstrap for node in self.nodes)
 
 
 def start_apache(directory: Path) -> ApacheKafka:
@@ -142,14 +169,8 @@ def start_apache(directory: Path) -> ApacheKafka:
     Blocks for some seconds: in a running event loop call it through `asyncio.to_thread`. Raises
     Unavailable, with the reason, when Java or the jars are missing or the node does not come up.
     """
-    found = look_for_apache()
-    if isinstance(found, Missing):
-        raise Unavailable(found.reason)
-    directory.mkdir(parents=True, exist_ok=True)
-    port, controller = free_ports(2)
-    _configure(directory, port, controller)
-    _format(found, directory)
-    return ApacheKafka(found, directory, port, _launch(found, directory, port))
+    [node] = _start(directory, 1)
+    return node
 
 
 @contextmanager
@@ -162,8 +183,47 @@ def apache_kafka(directory: Path) -> Iterator[ApacheKafka]:
         kafka.stop()
 
 
-def _configure(directory: Path, port: int, controller: int) -> None:
-    text = PROPERTIES.format(host=HOST, port=port, controller=controller, logs=directory / "logs")
+@contextmanager
+def apache_cluster(directory: Path, nodes: int = 3) -> Iterator[ApacheCluster]:
+    """That many nodes, stopped at the end."""
+    cluster = ApacheCluster(_start(directory, nodes))
+    try:
+        yield cluster
+    finally:
+        for node in cluster.nodes:
+            # Those that wait for a quorum that is going would take their time.
+            node.kill()
+
+
+def _start(directory: Path, nodes: int) -> tuple[ApacheKafka, ...]:
+    found = look_for_apache()
+    if isinstance(found, Missing):
+        raise Unavailable(found.reason)
+    ports = free_ports(2 * nodes)
+    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    started = []
+    for number, port in enumerate(ports[:nodes]):
+        own = directory if nodes == 1 else directory / f"node-{number + 1}"
+        own.mkdir(parents=True, exist_ok=True)
+        _configure(own, number + 1, port, ports[nodes:])
+        _format(found, own, cluster)
+        started.append(ApacheKafka(found, own, port, _launch(found, own)))
+    for node in started:
+        node.await_serving()
+    return tuple(started)
+
+
+def _configure(directory: Path, node: int, port: int, controllers: Sequence[int]) -> None:
+    text = PROPERTIES.format(
+        host=HOST,
+        node=node,
+        port=port,
+        controller=controllers[node - 1],
+        voters=",".join(f"{n + 1}@{HOST}:{at}" for n, at in enumerate(controllers)),
+        copies=len(controllers),
+        in_sync=len(controllers) // 2 + 1,
+        logs=directory / "logs",
+    )
     (directory / "server.properties").write_text(text)
     (directory / "log4j2.yaml").write_text(LOGGING)
 
@@ -180,8 +240,7 @@ def _java(apache: Apache, directory: Path) -> list[str]:
     ]
 
 
-def _format(apache: Apache, directory: Path) -> None:
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+def _format(apache: Apache, directory: Path, cluster: str) -> None:
     with (directory / "kafka.log").open("ab") as log:
         done = subprocess.run(  # noqa: S603
             [
@@ -201,20 +260,11 @@ def _format(apache: Apache, directory: Path) -> None:
         raise Unavailable(f"Kafka cannot format {directory}: {tail(directory / 'kafka.log')}")
 
 
-def _launch(apache: Apache, directory: Path, port: int) -> Guarded:
-    process = Guarded.start(
+def _launch(apache: Apache, directory: Path) -> Guarded:
+    return Guarded.start(
         [*_java(apache, directory), "kafka.Kafka", str(directory / "server.properties")],
         log=directory / "kafka.log",
     )
-    settings = Settings(bootstrap=f"{HOST}:{port}")
-    # In a thread, because the caller may have an event loop of its own running.
-    with ThreadPoolExecutor(1) as pool:
-        process.await_ready(
-            lambda: pool.submit(lambda: asyncio.run(_serves(settings))).result(),
-            START_S,
-            "Apache Kafka",
-        )
-    return process
 
 
 async def _serves(settings: Settings) -> bool:
