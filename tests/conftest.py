@@ -9,7 +9,7 @@ from hypothesis import settings
 settings.register_profile("attune", deadline=None, derandomize=True)
 settings.load_profile("attune")
 
-pytest_plugins = ["tests.fixtures.servers"]
+pytest_plugins = ["tests.fixtures.servers", "tests.fixtures.redis_cluster"]
 
 
 @pytest.fixture
