@@ -9,26 +9,44 @@ from redis.asyncio import Redis
 from services.local.store import EmbeddedStore
 from services.profile.identity import Delivery, Identity, apply
 from services.profile.store import BUCKETS_KEPT, ProfileStore
-from services.profile.store_values import DueTimer, ItemBatch, RecreatedTopic, StoreEmptied
+from services.profile.store_values import DueTimer, ItemBatch, RecreatedTopic
 from shared.errors import StoreForgot, StoreUnavailable
 from shared.keys import Keys
 from shared.profile import decode_view
 from shared.settings import Settings
 from shared.store import ServerWatch, open_redis
 from tests.fixtures.fake_profile_store import FakeProfileStore
+from tests.fixtures.redis_cluster import RedisCluster
 from tests.unit.profile.builders import NOW, carted, viewed
 
 
-@pytest.fixture(params=["fake", "real"])
+@pytest.fixture(params=["server", "cluster"])
+def store_settings(request: pytest.FixtureRequest) -> Settings:
+    if request.param == "cluster":
+        cluster: RedisCluster = request.getfixturevalue("redis_cluster")
+        return cluster.settings()
+    return Settings(redis=request.getfixturevalue("redis_url"))
+
+
+@pytest.fixture
+async def redis(store_settings: Settings) -> AsyncIterator[Redis]:
+    async with open_redis(store_settings) as client:
+        yield client
+
+
+@pytest.fixture(params=["fake", "server", "cluster"])
 async def store(
     request: pytest.FixtureRequest, namespace: str
 ) -> AsyncIterator[ProfileStore | FakeProfileStore]:
     if request.param == "fake":
         yield FakeProfileStore()
         return
-    url = request.getfixturevalue("redis_url")
-    async with open_redis(Settings(redis=url)) as redis:
-        yield ProfileStore(redis, Keys(namespace), "topic-1")
+    if request.param == "cluster":
+        settings = request.getfixturevalue("redis_cluster").settings()
+    else:
+        settings = Settings(redis=request.getfixturevalue("redis_url"))
+    async with open_redis(settings) as redis:
+        yield ProfileStore(redis, Keys(namespace, "g1"), "topic-1")
 
 
 def identity(number: int = 1) -> Identity:
@@ -105,14 +123,8 @@ async def test_timers_come_due_by_partition_and_can_be_moved_or_dropped(store) -
     assert DueTimer(1, "c:c", NOW + 100) in await store.due([1], NOW + 100, 10)
 
 
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    async with open_redis(Settings(redis=redis_url)) as client:
-        yield client
-
-
 async def test_counts_lie_in_redis_as_recommend_reads_them(redis: Redis, namespace: str) -> None:
-    keys = Keys(namespace)
+    keys = Keys(namespace, "g1")
     store = ProfileStore(redis, keys, "topic-1")
     await store.count_items([ItemBatch(2, -1, 0, {(5, "lamp"): [1, 0, 0, 0, 2]})])
     await store.count_items([ItemBatch(2, 0, 1, {(5, "lamp"): [10, 3, 0, 0, 0]})])
@@ -121,7 +133,7 @@ async def test_counts_lie_in_redis_as_recommend_reads_them(redis: Redis, namespa
 
 
 async def test_old_buckets_are_dropped(redis: Redis, namespace: str) -> None:
-    keys = Keys(namespace)
+    keys = Keys(namespace, "g1")
     store = ProfileStore(redis, keys, "topic-1")
     newest = 1_000 + BUCKETS_KEPT
     row = [1, 0, 0, 0, 0]
@@ -135,15 +147,17 @@ async def test_old_buckets_are_dropped(redis: Redis, namespace: str) -> None:
 
 
 async def test_state_of_a_recreated_topic_is_refused(redis: Redis, namespace: str) -> None:
-    await ProfileStore(redis, Keys(namespace), "topic-1").save([identity()])
+    await ProfileStore(redis, Keys(namespace, "g1"), "topic-1").save([identity()])
     with pytest.raises(RecreatedTopic):
-        await ProfileStore(redis, Keys(namespace), "topic-2").load(["c:alice"])
+        await ProfileStore(redis, Keys(namespace, "g1"), "topic-2").load(["c:alice"])
 
 
 async def test_statistics_of_a_recreated_topic_are_refused(redis: Redis, namespace: str) -> None:
     row = {(5, "lamp"): [1, 0, 0, 0, 0]}
-    await ProfileStore(redis, Keys(namespace), "topic-1").count_items([ItemBatch(0, -1, 9, row)])
-    other = ProfileStore(redis, Keys(namespace), "topic-2")
+    await ProfileStore(redis, Keys(namespace, "g1"), "topic-1").count_items(
+        [ItemBatch(0, -1, 9, row)]
+    )
+    other = ProfileStore(redis, Keys(namespace, "g1"), "topic-2")
     with pytest.raises(RecreatedTopic):
         await other.item_positions([0])
     with pytest.raises(RecreatedTopic):
@@ -153,7 +167,7 @@ async def test_statistics_of_a_recreated_topic_are_refused(redis: Redis, namespa
 async def test_what_the_store_refuses_is_told_without_naming_anybody(
     redis: Redis, namespace: str
 ) -> None:
-    keys = Keys(namespace)
+    keys = Keys(namespace, "g1")
     store = ProfileStore(redis, keys, "topic-1")
     await redis.set(keys.profile("c:alice"), "no hash")
     await redis.set(keys.timers(0), "no sorted set")
@@ -169,7 +183,7 @@ async def test_what_the_store_refuses_is_told_without_naming_anybody(
 
 
 async def test_scripts_survive_a_flush_of_the_script_cache(redis: Redis, namespace: str) -> None:
-    store = ProfileStore(redis, Keys(namespace), "topic-1")
+    store = ProfileStore(redis, Keys(namespace, "g1"), "topic-1")
     written = identity()
     await store.save([written])
     await redis.script_flush()
@@ -180,7 +194,7 @@ async def test_scripts_survive_a_flush_of_the_script_cache(redis: Redis, namespa
 async def test_a_store_that_is_away_says_so(namespace: str) -> None:
     async with open_redis(Settings(redis="redis://127.0.0.1:1/0")) as client:
         with pytest.raises(StoreUnavailable):
-            await ProfileStore(client, Keys(namespace), "topic-1").load(["c:alice"])
+            await ProfileStore(client, Keys(namespace, "g1"), "topic-1").load(["c:alice"])
 
 
 async def test_a_restarted_server_is_noticed_before_anything_is_written(
@@ -188,8 +202,7 @@ async def test_a_restarted_server_is_noticed_before_anything_is_written(
 ) -> None:
     watch = ServerWatch()
     async with open_redis(Settings(redis=own_store.url), watch=watch) as client:
-        store = ProfileStore(client, Keys(namespace), "topic-1", watch)
-        await store.claim()
+        store = ProfileStore(client, Keys(namespace, "g1"), "topic-1", watch)
         written = identity()
         await store.save([written])
         await asyncio.to_thread(own_store.kill)
@@ -203,11 +216,3 @@ async def test_a_restarted_server_is_noticed_before_anything_is_written(
             await store.ping()
         await store.accept_server()
         assert (await store.load(["c:alice"]))["c:alice"].positions.get(3) in {None, 11}
-
-
-async def test_a_store_that_was_emptied_is_refused(redis: Redis, namespace: str) -> None:
-    store = ProfileStore(redis, Keys(namespace), "topic-1")
-    with pytest.raises(StoreEmptied):
-        await store.refuse_emptied()
-    await store.claim()
-    await store.refuse_emptied()
