@@ -1,0 +1,129 @@
+"""One run: members up, the plan sent, faults in their order, all drained, the witnesses asked."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from services.profile.verify.check import Verification, verify, wait_until_drained
+from shared.clock import real_now_ms
+from shared.errors import Unavailable
+from tests.faults.evidence import read_evidence
+from tests.faults.plan import Plan
+from tests.faults.schedule import Fault, Shape
+from tests.faults.sending import Sender
+from tests.faults.system import System
+from tests.faults.witness import Findings, testify
+
+DRAIN_S: Final = 180.0
+DECISIONS_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run came to, by both witnesses."""
+
+    base: int
+    verification: Verification
+    findings: Findings
+    drained: bool
+    seconds: dict[str, float]
+    repeated: int
+
+
+async def carry_out(system: System, plan: Plan, shape: Shape, schedule: list[Fault]) -> Outcome:
+    """Runs the plan under the schedule. Raises Unavailable where the system cannot be started."""
+    members = [f"{service}-{n}" for service, count in shape.members.items() for n in range(count)]
+    await system.start(*members)
+    started, base = time.monotonic(), real_now_ms()
+    sender = Sender(system.settings, plan, base, shape.rate)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(sender.run())
+        await _break_things(system, sender, schedule, len(plan.records))
+    under_fire = time.monotonic() - started
+    await system.revive()
+    # Timers fire only in partitions that are caught up, and the last carts are yet to come due.
+    await asyncio.sleep(max(0.0, shape.due_within_s - (real_now_ms() - base) / 1000))
+    drained = await _drain(system, plan, base)
+    await system.processes.stop(*system.processes.names)
+    drain = time.monotonic() - started - under_fire
+    verification = await verify(system.settings)
+    findings = testify(plan, await read_evidence(system.settings), base, real_now_ms())
+    judging = time.monotonic() - started - under_fire - drain
+    seconds = {"under_fire": under_fire, "drain": drain, "judging": judging}
+    return Outcome(base, verification, findings, drained, seconds, sender.repeated)
+
+
+async def _break_things(
+    system: System, sender: Sender, schedule: list[Fault], records: int
+) -> None:
+    limits = [fault.at for fault in schedule[1:]] + [records]
+    for fault, limit in zip(schedule, limits, strict=True):
+        await sender.allow(fault.at)
+        await sender.reached(fault.at)
+        await sender.allow(limit)
+        await asyncio.sleep(fault.wait_s)
+        await system.revive()
+        began = time.monotonic()
+        await strike(system, fault)
+        system.note(
+            f"  {sender.sent:>7,} sent  {fault.action} {fault.target} {fault.point}".rstrip()
+            + f"  ({time.monotonic() - began:.1f} s)"
+        )
+    await sender.allow(records)
+
+
+async def strike(system: System, fault: Fault) -> None:
+    """Carries one fault out, up to where what it broke works again."""
+    match fault.action:
+        case "kill":
+            await system.kill(fault.target)
+            await asyncio.sleep(fault.down_s)
+            await _start(system, fault.target)
+        case "crash":
+            await _crash(system, fault)
+        case "join":
+            await _start(system, fault.target)
+            system.rebalances += 1
+        case "leave":
+            if fault.target in system.processes.names:
+                await system.processes.stop(fault.target)
+            system.rebalances += 1
+        case "broker":
+            await system.bounce_broker(fault.down_s)
+        case "redis" | "redis_restored":
+            await system.kill_redis(fault.down_s, restored=fault.action == "redis_restored")
+
+
+async def _crash(system: System, fault: Fault) -> None:
+    """Kills a member, lets events pile up, and has its successor die inside a batch of them."""
+    await system.kill(fault.target)
+    await asyncio.sleep(fault.down_s)
+    await system.start(fault.target, crash=f"{fault.point}:{fault.visits}", ready=False)
+    if await system.dead(fault.target):
+        system.kills[fault.target.partition("-")[0]] += 1
+    else:
+        await system.kill(fault.target)
+    await _start(system, fault.target)
+
+
+async def _start(system: System, member: str) -> None:
+    try:
+        await system.start(member)
+    except Unavailable:
+        await system.revive()
+
+
+async def _drain(system: System, plan: Plan, base: int) -> bool:
+    """Whether all is read and committed, and no decision is still to come, within the time."""
+    deadline = time.monotonic() + DRAIN_S
+    if not await wait_until_drained(system.settings, DRAIN_S):
+        return False
+    patience = min(deadline, time.monotonic() + DECISIONS_S)
+    while time.monotonic() < patience:
+        evidence = await read_evidence(system.settings, decisions_only=True)
+        if not testify(plan, evidence, base, real_now_ms()).decisions_missing:
+            break
+        await system.revive()
+        await asyncio.sleep(2)
+    return await wait_until_drained(system.settings, max(10.0, deadline - time.monotonic()))

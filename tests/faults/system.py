@@ -1,0 +1,193 @@
+"""The system under fire: Apache Kafka, Redis, and members of ingest and profile, with their deaths.
+
+Every server and process runs under a guard (services/local/guard.py), so none outlives the harness.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import click
+
+from services.local.apache import ApacheKafka, apache_kafka
+from services.local.ports import HOST, free_port
+from services.local.processes import Processes, Program
+from services.local.servers import environment
+from services.local.store import EmbeddedStore, embedded_store
+from shared.bus import ensure_topics
+from shared.errors import Unavailable
+from shared.settings import Settings
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+PARTITIONS: Final = 8
+LOSABLE_S: Final = 1.5
+"""Redis under AOF everysec may lose this much; a run takes away no more than that."""
+AOF: Final = "appendonlydir"
+CRASH_S: Final = 15.0
+STARTS: Final = 3
+
+
+def service_of(member: str) -> str:
+    """`profile` of `profile-1`."""
+    return member.partition("-")[0]
+
+
+@dataclass(slots=True)
+class System:
+    """Running servers and members. kills: by service; exits: members that ended by themselves."""
+
+    settings: Settings
+    kafka: ApacheKafka
+    store: EmbeddedStore
+    processes: Processes
+    folder: Path
+    variables: dict[str, str] = field(default_factory=dict)
+    kills: Counter[str] = field(default_factory=Counter)
+    rebalances: int = 0
+    exits: list[str] = field(default_factory=list)
+    bytes_lost: int = 0
+    """Of what Redis had acknowledged, by files restored from before."""
+
+    async def start(
+        self, *members: str, crash: str = "", guard: str = "", ready: bool = True
+    ) -> None:
+        """Starts members; ready when this returns. Raises Unavailable where one cannot start."""
+        programs = [self._program(member, crash, guard, ready) for member in members]
+        await self.processes.start_all(*programs)
+
+    def _program(self, member: str, crash: str, guard: str, ready: bool) -> Program:
+        service, port = service_of(member), free_port()
+        variables = environment(self.settings) | {
+            "PYTHONPATH": str(ROOT),
+            # Small batches: more of what may be interrupted, for the same events.
+            "ATTUNE_INGEST_MAX_RECORDS": "250",
+            "ATTUNE_PROFILE_BATCH": "250",
+        }
+        if not member.endswith("extra"):
+            # A fixed member gets its partitions back at once; one that leaves must give them up.
+            name = (
+                "ATTUNE_PROFILE_INSTANCE" if service == "profile" else "ATTUNE_INGEST_INSTANCE_ID"
+            )
+            variables[name] = member
+        command = ["-m", "services.cli", service, "--port", str(port)]
+        if crash or guard:
+            options = ["--crash", crash, "--guard", guard, "--"]
+            command = ["-m", "tests.faults.broken", *options, service, "--port", str(port)]
+        address = f"http://{HOST}:{port}/health/ready" if ready else None
+        return Program(member, tuple(command), variables | self.variables, address)
+
+    async def kill(self, member: str) -> None:
+        """Ends a member as kill -9 does."""
+        with suppress(ProcessLookupError):
+            os.kill(self.processes.pid(member), signal.SIGKILL)
+        await self.processes.stop(member)
+        self.kills[service_of(member)] += 1
+
+    async def dead(self, member: str, within_s: float = CRASH_S) -> bool:
+        """Whether a member dies by itself within that time; it is taken off the list then."""
+        deadline = time.monotonic() + within_s
+        while self.processes.alive(member):
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(0.02)
+        await self.processes.stop(member)
+        return True
+
+    async def revive(self) -> None:
+        """Starts what ended by itself, as an operator's supervisor would, and notes it."""
+        for member in self.processes.names:
+            for _ in range(STARTS):
+                if self.processes.alive(member):
+                    break
+                self.exits.append(f"{member}: {self.processes.tail(member)}")
+                await self.processes.stop(member)
+                with suppress(Unavailable):
+                    await self.start(member)
+
+    async def bounce_broker(self, down_s: float) -> None:
+        """Kills the broker and starts it again."""
+        await asyncio.to_thread(self.kafka.kill)
+        await asyncio.sleep(down_s)
+        await asyncio.to_thread(self.kafka.restart)
+        self.kills["broker"] += 1
+
+    async def kill_redis(self, down_s: float, *, restored: bool) -> None:
+        """Kills Redis and starts it again; `restored`: on its files of a moment before."""
+        copy, taken_at = self.folder / "aof-copy", time.monotonic()
+        size = await asyncio.to_thread(self.copy_aof, copy) if restored else 0
+        if restored:
+            await self._acknowledged_more(size, taken_at + LOSABLE_S - 0.3)
+        await asyncio.to_thread(self.store.kill)
+        if restored and time.monotonic() - taken_at < LOSABLE_S:
+            self.bytes_lost += self._aof_bytes() - size
+            await asyncio.to_thread(self.restore_aof, copy)
+        await asyncio.sleep(down_s)
+        await asyncio.to_thread(self.store.restart)
+        self.kills["redis"] += 1
+
+    async def _acknowledged_more(self, size: int, deadline: float) -> None:
+        await asyncio.sleep(0.5)
+        while self._aof_bytes() <= size and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+    def copy_aof(self, copy: Path) -> int:
+        """Copies Redis's files as they are now; their size in bytes."""
+        while True:
+            shutil.rmtree(copy, ignore_errors=True)
+            names = sorted(path.name for path in (self.store.directory / AOF).iterdir())
+            with suppress(FileNotFoundError):
+                shutil.copytree(self.store.directory / AOF, copy)
+            # A rewrite in between would leave files that do not belong together.
+            now = sorted(path.name for path in (self.store.directory / AOF).iterdir())
+            if names == now == sorted(path.name for path in copy.iterdir()):
+                return sum(path.stat().st_size for path in copy.iterdir())
+
+    def restore_aof(self, copy: Path) -> None:
+        """Puts the copied files in the place of what a killed Redis left."""
+        shutil.rmtree(self.store.directory / AOF)
+        shutil.copytree(copy, self.store.directory / AOF)
+
+    def _aof_bytes(self) -> int:
+        return sum(path.stat().st_size for path in (self.store.directory / AOF).iterdir())
+
+    def note(self, text: str) -> None:
+        """A line of progress on standard error."""
+        click.echo(text, err=True)
+
+
+@contextmanager
+def running_servers(folder: Path) -> Iterator[tuple[ApacheKafka, EmbeddedStore]]:
+    """A broker and a store. Blocks while they start; call it outside a running event loop."""
+    with (
+        apache_kafka(folder / "kafka") as kafka,
+        embedded_store(folder / "store", prefer="system") as store,
+    ):
+        yield kafka, store
+
+
+@asynccontextmanager
+async def running_system(
+    folder: Path, kafka: ApacheKafka, store: EmbeddedStore, namespace: str
+) -> AsyncIterator[System]:
+    """All topics of a namespace and no member yet; members that run are stopped at the end."""
+    settings = Settings(
+        environment="test",
+        bootstrap=kafka.bootstrap,
+        redis=store.url,
+        database=f"sqlite+aiosqlite:///{folder / 'attune.db'}",
+        namespace=namespace,
+        partitions=PARTITIONS,
+        fetch_wait_ms=50,
+        models=str(folder / "models"),
+    )
+    await ensure_topics(settings)
+    async with Processes.open(folder / "logs") as processes:
+        yield System(settings, kafka, store, processes, folder)
