@@ -29,10 +29,13 @@ class Told(NamedTuple):
 class Durability:
     """Follows looks at all servers of a store, and says up to when writes are kept."""
 
-    def __init__(self, delay_s: float = AOF_DELAY_S) -> None:
+    def __init__(self, delay_s: float = AOF_DELAY_S, *, volatile: bool = False) -> None:
         self._delay_s = delay_s
+        self._volatile = volatile
         self._looks: deque[tuple[float, dict[str, int]]] = deque(maxlen=LOOKS_KEPT)
         self._kept_until = float("-inf")
+        self.failing = ""
+        """Why nothing can be kept, in words; empty where nothing is wrong."""
 
     def looked(self, at: float, told: Mapping[str, Told]) -> float:
         """Takes a look begun at `at` (monotonic s); returns the time up to which writes are kept.
@@ -40,7 +43,8 @@ class Durability:
         Writes acknowledged before that time survive the loss of a last second or of a master.
         """
         self._looks.append((at, {server: one.offset for server, one in told.items()}))
-        if all(one.aof and one.aof_written and not one.syncing for one in told.values()):
+        self.failing = "" if self._volatile else _failing(told)
+        if not (self.failing or any(one.syncing for one in told.values())):
             while self._looks and self._is_kept(self._looks[0], at, told):
                 self._kept_until = self._looks.popleft()[0]
         return self._kept_until
@@ -59,3 +63,11 @@ class Durability:
         """Starts anew, with other servers."""
         self._looks.clear()
         self._kept_until = float("-inf")
+
+
+def _failing(told: Mapping[str, Told]) -> str:
+    if not all(one.aof for one in told.values()):
+        return "it has no append-only file"
+    if not all(one.aof_written for one in told.values()):
+        return "it could not write its append-only file"
+    return ""

@@ -14,10 +14,19 @@ CONFLICTS: Final = Counter(
 OVERFLOWS: Final = Counter(
     "attune_profile_dedupe_overflow_total", "Identities whose event-id window ran over"
 )
+CROWDED: Final = Counter(
+    "attune_profile_absorbed_overflow_total",
+    "Customers whose list of absorbed anonymous ids became full",
+)
 MESSAGES: Final = Counter(
     "attune_profile_messages_total",
     "Verdicts of the arbiter",
     ["scenario", "channel", "verdict", "reason"],
+)
+EXPIRED: Final = Counter(
+    "attune_profile_messages_expired_total",
+    "Verdicts folded after the end of their message's life, and so not published",
+    ["scenario", "channel", "verdict"],
 )
 TIMERS_LATE: Final = Histogram(
     "attune_profile_timer_late_seconds",
@@ -39,4 +48,8 @@ LAG: Final = Gauge("attune_profile_lag", "Facts not yet read", ["partition"])
 CACHED: Final = Gauge("attune_profile_cached_identities", "Identities held in memory")
 RETRIES: Final = Counter(
     "attune_profile_retries_total", "Batches taken up again because something failed", ["what"]
+)
+STORE_KEEPS: Final = Gauge(
+    "attune_profile_store_keeps_writes",
+    "1 while Redis keeps what it is told as promised; at 0 no offset is committed",
 )

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from services.profile.item_counts import Increments
-from shared.errors import AttuneError
+from shared.errors import AttuneError, StoreUnavailable
 
 
 class RecreatedTopic(AttuneError):
@@ -12,10 +12,22 @@ class RecreatedTopic(AttuneError):
     code = "recreated_topic"
 
 
+class PartitionsChanged(AttuneError):
+    """`events` has other partitions than the state was folded from: refused, never skipped."""
+
+    code = "partitions_changed"
+
+
 class StoreEmptied(AttuneError):
     """The log's offsets are committed but their profiles are gone: refused, never half folded."""
 
     code = "store_emptied"
+
+
+class StoreNotKeeping(StoreUnavailable):
+    """Redis answers, and would lose what it is told: offsets are not committed meanwhile."""
+
+    code = "store_not_keeping"
 
 
 class DueTimer(NamedTuple):
