@@ -215,10 +215,12 @@ class Identified(Fact, kw_only=True, omit_defaults=True, tag="identified"):
 class ProfileAbsorbed(Fact, kw_only=True, omit_defaults=True, tag="profile_absorbed"):
     """What an anonymous visitor did, handed to its owner. Keyed by the customer.
 
-    `through` names the position that caused it; `component` is the packed mergeable state.
+    `through` names the position that caused it, `after` the offset of the handing over before it
+    from this visitor to this customer; `component` is the packed mergeable state.
     """
 
     through: Label
+    after: int | None = None
     component: bytes
 
 

@@ -52,8 +52,13 @@ class Suppression(Trigger, kw_only=True):
     retry_at: int | None = None
 
 
+class _Life(Struct):
+    expires_at: int
+
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Trigger)
+_life_decoder = msgspec.json.Decoder(_Life)
 
 
 def encode(message: Trigger) -> bytes:
@@ -64,3 +69,8 @@ def encode(message: Trigger) -> bytes:
 def decode(data: bytes) -> Trigger:
     """The data of a trigger's CloudEvent. Raises msgspec.ValidationError or DecodeError."""
     return _decoder.decode(data)
+
+
+def expires_at(data: bytes) -> int:
+    """When a message's life ends, epoch ms. Raises msgspec.ValidationError or DecodeError."""
+    return _life_decoder.decode(data).expires_at

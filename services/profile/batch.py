@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from services.profile.absorbing import absorbs_many, through_offset
 from services.profile.component import unpack
-from services.profile.identity import Delivery, Identity, OutboxEntry, apply, through_offset
+from services.profile.identity import Delivery, Identity, OutboxEntry, apply, is_first_word
 from services.profile.item_counts import Increments, gather
-from services.profile.triggers.timers import next_due
+from services.profile.triggers.timers import MOVERS, next_due
 from services.profile.window import Verdict
 from shared import events as facts
 from shared.headers import AT, find_int
@@ -26,8 +27,9 @@ class Effects:
     """What one identity's deliveries came to.
 
     verdicts: one for each delivery; due: the timer to put into the index; messages: verdicts of
-    the arbiter to publish; forwarded: facts for other identities to publish; overflowed: its
-    event-id window ran over for the first time.
+    the arbiter to publish while they live; forwarded: facts for other identities to publish;
+    overflowed: its event-id window ran over for the first time; crowded: so did its list of
+    absorbed visitors.
     """
 
     verdicts: list[Verdict]
@@ -36,6 +38,7 @@ class Effects:
     messages: list[facts.MessageDecided]
     forwarded: list[OutboxEntry]
     overflowed: bool
+    crowded: bool
 
 
 @dataclass(slots=True)
@@ -74,20 +77,25 @@ def read_delivery(record: "Record") -> tuple[str, Delivery] | None:
 
 
 def fold_identity(identity: Identity, deliveries: Sequence[Delivery]) -> Effects:
-    """Applies deliveries to an identity, in place, and says what follows from them."""
+    """Applies deliveries to an identity, in place, and says what follows from them.
+
+    A redelivered fact sets its timer again: the index may have lost it, or another process may
+    have dropped the entry before this state was written.
+    """
     due = None
     before = next_due(identity)
-    flagged = identity.profile.overflowed
+    flagged, many = identity.profile.overflowed, absorbs_many(identity.profile)
     verdicts = []
     messages = []
     for delivery in deliveries:
         verdict = apply(identity, delivery)
         verdicts.append(verdict)
         fact = delivery.fact
-        if isinstance(fact, facts.MessageDecided) and verdict is not Verdict.DUPLICATE:
+        if isinstance(fact, facts.MessageDecided) and is_first_word(identity, delivery, verdict):
             messages.append(fact)
         after = next_due(identity)
-        if after != before and not facts.is_imported(fact):
+        moved = after != before or (verdict is Verdict.REDELIVERED and isinstance(fact, MOVERS))
+        if moved and not facts.is_imported(fact):
             due = after
         before = after
     return Effects(
@@ -97,6 +105,7 @@ def fold_identity(identity: Identity, deliveries: Sequence[Delivery]) -> Effects
         messages=messages,
         forwarded=[] if identity.is_customer else list(identity.outbox),
         overflowed=identity.profile.overflowed and not flagged,
+        crowded=absorbs_many(identity.profile) and not many,
     )
 
 

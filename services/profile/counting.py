@@ -13,6 +13,7 @@ def count_verdicts(decoded: Decoded, effects: Mapping[str, Effects]) -> None:
     now = real_now_ms()
     counted = dict.fromkeys(Verdict, 0)
     metrics.OVERFLOWS.inc(sum(effect.overflowed for effect in effects.values()))
+    metrics.CROWDED.inc(sum(effect.crowded for effect in effects.values()))
     for key, effect in effects.items():
         for delivery, verdict in zip(decoded.deliveries[key], effect.verdicts, strict=True):
             counted[verdict] += 1

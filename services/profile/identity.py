@@ -1,8 +1,9 @@
 """One identity and what a delivered fact does to it: guards, links, fold, outbox. Pure.
 
 Invariant: an event changes an identity exactly once, however often it is delivered. Two guards
-stand here: position (an offset at or below it was folded) and the event-id window. What must
-follow from a fact (a component for the owner) goes into the outbox of the same write.
+stand here: position (an offset at or below it was folded) and the event-id window; what the system
+itself states has one more, in the state, that outlasts the window. What must follow from a fact
+(a component for the owner) goes into the outbox of the same write.
 """
 
 import hashlib
@@ -11,6 +12,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+from services.profile.absorbing import judge_part, note_absorbed, note_handed, through_offset
 from services.profile.component import Component, insert_touch, merge, pack, unpack
 from services.profile.fold import SESSION_IDLE_MS, fold
 from services.profile.state import LINKED, SENDS_KEPT, Decided, Profile
@@ -19,7 +21,7 @@ from shared import events as facts
 
 TIE_MASK: Final = 0xFFFFFFFF
 CUSTOMER_PREFIX: Final = "c:"
-_NEVER: Final = Decided(0, -1)
+_OWN_GUARDS: Final = (facts.ProfileAbsorbed, facts.MessageDecided)
 
 
 class OutboxEntry(Struct, array_like=True, frozen=True):
@@ -70,7 +72,8 @@ def stable_id(*parts: str) -> str:
 def apply(identity: Identity, delivery: Delivery) -> Verdict:
     """Folds one delivery into an identity, in place, unless a guard says it was.
 
-    REDELIVERED: this very record was folded before; DUPLICATE: another record with its id was.
+    REDELIVERED: this very record was folded before; DUPLICATE: another record with its id, or of
+    the same part or moment, was; EARLY: it must come again after what it follows.
     """
     fact, partition, offset, accepted_at = delivery
     mark = digest(fact.event_id)
@@ -78,10 +81,10 @@ def apply(identity: Identity, delivery: Delivery) -> Verdict:
     if offset <= identity.positions.get(partition, -1):
         return Verdict.DUPLICATE if verdict is Verdict.DUPLICATE else Verdict.REDELIVERED
     identity.positions[partition] = offset
+    if isinstance(fact, _OWN_GUARDS):
+        verdict = _judge_own(identity, fact, verdict)
     if verdict is not Verdict.NEW:
-        return Verdict.DUPLICATE
-    if isinstance(fact, facts.ProfileAbsorbed) and _was_absorbed(identity.profile, fact):
-        return Verdict.DUPLICATE
+        return Verdict.EARLY if verdict is Verdict.EARLY else Verdict.DUPLICATE
     if identity.window.remember(mark, offset, fact.received_at):
         identity.profile.overflowed = True
     identity.accepted_at = max(identity.accepted_at, accepted_at)
@@ -92,37 +95,52 @@ def apply(identity: Identity, delivery: Delivery) -> Verdict:
     return Verdict.NEW
 
 
+def _judge_own(
+    identity: Identity, fact: facts.ProfileAbsorbed | facts.MessageDecided, verdict: Verdict
+) -> Verdict:
+    """The guards that outlast the event-id window, for what the system itself states."""
+    if isinstance(fact, facts.MessageDecided):
+        # Whatever the verdict: the log has it, so it need not be stated any more.
+        identity.outbox = [entry for entry in identity.outbox if entry.fact_id != fact.event_id]
+        decided = identity.profile.decided.get(fact.scenario)
+        if fact.due is not None and decided is not None and fact.due <= decided.due:
+            return Verdict.DUPLICATE
+    elif verdict is Verdict.NEW:
+        return judge_part(identity.profile, fact)
+    return verdict
+
+
+def is_first_word(identity: Identity, delivery: Delivery, verdict: Verdict) -> bool:
+    """Whether a delivered decision is the first with its id in the log: only that one may speak.
+
+    Where the event-id window has forgotten it, the state still knows the latest of each scenario;
+    an earlier one was published before the latest was stated.
+    """
+    if verdict is not Verdict.REDELIVERED:
+        return verdict is Verdict.NEW
+    fact, _, offset, _ = delivery
+    if identity.window.judge(digest(fact.event_id), offset) is Verdict.REDELIVERED:
+        return True
+    latest = identity.profile.decided.values()
+    return any(decided.offset == offset for decided in latest)
+
+
 def _apply_to_customer(identity: Identity, fact: facts.AnyFact, tie: int, offset: int) -> None:
     profile = identity.profile
     if isinstance(fact, facts.ProfileAbsorbed):
         merge(profile.component, unpack(fact.component))
-        _absorbed(profile, fact.anonymous, through_offset(fact))
+        note_absorbed(profile, fact.anonymous, through_offset(fact))
     elif isinstance(fact, facts.MessageDecided):
         due = fact.due or fact.occurred_at
-        if due > profile.decided.get(fact.scenario, _NEVER).due:
+        decided = profile.decided.get(fact.scenario)
+        if decided is None or due > decided.due:
             profile.decided[fact.scenario] = Decided(due, offset)
         if fact.verdict == "send":
             profile.sends = sorted((*profile.sends, fact.occurred_at), reverse=True)[:SENDS_KEPT]
-        identity.outbox = [entry for entry in identity.outbox if entry.fact_id != fact.event_id]
     elif not isinstance(fact, facts.SystemFact):
         fold(profile.component, fact, tie, authenticated=True)
         if isinstance(fact, facts.Identified):
-            _absorbed(profile, fact.anonymous, LINKED)
-
-
-def through_offset(fact: facts.ProfileAbsorbed) -> int:
-    """The offset, in the visitor's partition, of what caused this handing over."""
-    return int(fact.through.rpartition("/")[2])
-
-
-def _was_absorbed(profile: Profile, fact: facts.ProfileAbsorbed) -> bool:
-    """Whether this part of the visitor's history, or a later one, was added before."""
-    return through_offset(fact) <= profile.absorbed.get(fact.anonymous or "", LINKED)
-
-
-def _absorbed(profile: Profile, anonymous: str | None, through: int) -> None:
-    if anonymous is not None:
-        profile.absorbed[anonymous] = max(profile.absorbed.get(anonymous, LINKED), through)
+            note_absorbed(profile, fact.anonymous, LINKED)
 
 
 def _apply_to_visitor(identity: Identity, fact: facts.AnyFact, tie: int, through: str) -> None:
@@ -176,6 +194,7 @@ def _emit(
         source="attune",
         cause=cause.event_id,
         through=through,
+        after=note_handed(identity.profile, owner, int(through.rpartition("/")[2])),
         component=pack(component),
     )
     entry = OutboxEntry(fact_id, facts.customer_key(owner), facts.encode(absorbed), cause.event_id)

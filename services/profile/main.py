@@ -66,7 +66,7 @@ async def serve(
         store = ProfileStore(redis, Keys(settings.namespace), incarnation, watch)
         await store.ping()
         producer = await stack.enter_async_context(Producer.open(settings))
-        publisher = Publisher(producer, settings.namespace)
+        publisher = Publisher(producer, settings.namespace, settings.clock)
         cache = IdentityCache(own.cached)
         timers = TimerLoop(store, publisher, cache, settings.clock)
         delay_s = AOF_DELAY_S if settings.store_durability == "aof" else 0.0

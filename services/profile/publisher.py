@@ -1,6 +1,7 @@
 """Publishes what folds stated: facts to `events`, triggers to their channel as CloudEvents.
 
 At least once: whoever consumes dedupes by id (`ce_id` is the trigger's id, the same each time).
+Never after a message's life has ended: a log that is read again must not speak of the past.
 """
 
 from collections.abc import Sequence
@@ -11,10 +12,10 @@ from services.profile import metrics
 from services.profile.identity import OutboxEntry
 from shared import topics
 from shared.bus import Producer
-from shared.clock import real_now_ms
+from shared.clock import Clock, real_now_ms
 from shared.events import MessageDecided
 from shared.headers import AT, CAUSE, Headers
-from shared.triggers import CLOUDEVENTS_VERSION, SOURCE
+from shared.triggers import CLOUDEVENTS_VERSION, SOURCE, expires_at
 
 CONTENT_TYPE: Final = b"application/json"
 
@@ -22,8 +23,9 @@ CONTENT_TYPE: Final = b"application/json"
 class Publisher:
     """Writes the system's own facts and the arbiter's messages to the log."""
 
-    def __init__(self, producer: Producer, namespace: str) -> None:
+    def __init__(self, producer: Producer, namespace: str, clock: Clock) -> None:
         self._producer = producer
+        self._clock = clock
         self._namespace = namespace
         self._events = topics.EVENTS.named(namespace)
 
@@ -31,14 +33,18 @@ class Publisher:
         self, entries: Sequence[OutboxEntry], messages: Sequence[MessageDecided] = ()
     ) -> None:
         """Sends everything and waits until the log has it. Raises LogUnavailable."""
-        now = str(real_now_ms()).encode()
+        at = str(real_now_ms()).encode()
         for entry in entries:
-            headers: Headers = ((CAUSE, entry.cause.encode()), (AT, now))
+            headers: Headers = ((CAUSE, entry.cause.encode()), (AT, at))
             await self._producer.send(
                 self._events, entry.value, key=entry.key.encode(), headers=headers
             )
+        now = self._clock.now_ms()
         for message in messages:
-            await self._send(message)
+            if expires_at(message.trigger) > now:
+                await self._send(message)
+            else:
+                metrics.EXPIRED.labels(message.scenario, message.channel, message.verdict).inc()
         await self._producer.flush()
 
     async def _send(self, message: MessageDecided) -> None:

@@ -58,9 +58,8 @@ class TimerLoop:
                 stated.append(identities[timer.key])
                 entries.append(fired.stated)
                 metrics.TIMERS_LATE.observe(max(0, now - timer.due) / 1000)
-            elif fired.standing is not None:
-                if self._published.get(fired.standing.fact_id, 0.0) <= monotonic - REPUBLISH_S:
-                    entries.append(fired.standing)
+            elif fired.standing:
+                entries += self._not_just_published(fired.standing, monotonic)
             elif fired.later is not None:
                 later[timer] = fired.later
             else:
@@ -75,6 +74,12 @@ class TimerLoop:
             self._remember(entries, monotonic)
         if stale or later:
             await self._store.settle(stale, later)
+
+    def _not_just_published(
+        self, entries: Iterable[OutboxEntry], monotonic: float
+    ) -> list[OutboxEntry]:
+        since = monotonic - REPUBLISH_S
+        return [entry for entry in entries if self._published.get(entry.fact_id, since) <= since]
 
     def _remember(self, entries: list[OutboxEntry], monotonic: float) -> None:
         self._published = {

@@ -20,11 +20,15 @@ _MINUTE_MASK: Final = (1 << _MINUTE_BITS) - 1
 
 
 class Verdict(Enum):
-    """What a delivery of an event means for its identity."""
+    """What a delivery of an event means for its identity.
+
+    EARLY: a part of a visitor's history that came before the part it follows; it comes again.
+    """
 
     NEW = "new"
     REDELIVERED = "redelivered"
     DUPLICATE = "duplicate"
+    EARLY = "early"
 
 
 def digest(event_id: str) -> int:

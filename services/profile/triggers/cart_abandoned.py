@@ -31,10 +31,7 @@ def due_at(component: Component) -> int | None:
     return max(mark.at for mark in component.cart.values()) + DELAY_MS
 
 
-def moment(component: Component, now: int) -> Moment | None:
-    """The moment that has come at `now`, if any."""
-    due = due_at(component)
-    if due is None or due > now:
-        return None
+def moment(component: Component, due: int) -> Moment:
+    """The moment that came at `due`."""
     items = cart_items(component)
     return Moment(due, items, [component.cart[item].event_id for item in items])

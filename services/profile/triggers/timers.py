@@ -2,10 +2,11 @@
 
 Decide, then fold: the verdict becomes a fact `message_decided` in the outbox, with the trigger's
 final bytes, and takes effect when that fact is folded. Its id comes from the due time, so a timer
-that fires again states the same fact, and the first one wins.
+that fires again states the same fact, and the first one wins. A moment whose message would be born
+expired is passed over in silence: nobody is spoken to of a cart of last week.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -23,22 +24,40 @@ from services.profile.triggers.cart_abandoned import (
 from shared import events as facts
 from shared.triggers import Fatigue, Payload, Suppression, Trigger, encode
 
+AT_ONCE: Final = 0
+"""Due since ever: a decision waits in the outbox, and the log may not have it."""
+
+MOVERS: Final = (
+    facts.CartAdded,
+    facts.CartRemoved,
+    facts.Purchased,
+    facts.ProfileAbsorbed,
+    facts.MessageDecided,
+)
+"""The facts that can move a timer."""
+
 
 class Fired(NamedTuple):
-    """stated: the fact is now in the outbox and must be written; standing: it was there already.
+    """stated: the fact is now in the outbox and must be written; standing: what was there already.
 
     later: when to look again (epoch ms). All unset: the timer is stale.
     """
 
     stated: OutboxEntry | None = None
-    standing: OutboxEntry | None = None
+    standing: tuple[OutboxEntry, ...] = ()
     later: int | None = None
 
 
 def next_due(identity: Identity) -> int | None:
-    """When this identity's timer should fire, or None where it needs none."""
+    """When this identity's timer should fire, or None where it needs none.
+
+    While a decision waits for its fold there is nothing else to decide: it must reach the log,
+    whatever has become of the cart, and what it says (a send, a due time) counts for the next.
+    """
     if not identity.is_customer:
         return None
+    if identity.outbox:
+        return AT_ONCE
     due = due_at(identity.profile.component)
     decided = identity.profile.decided.get(SCENARIO)
     if due is None or (decided is not None and decided.due >= due):
@@ -51,15 +70,15 @@ def fire(identity: Identity, now: int) -> Fired:
     due = next_due(identity)
     if due is None:
         return Fired()
-    found = moment(identity.profile.component, now)
-    if found is None:
+    if identity.outbox:
+        return Fired(standing=tuple(identity.outbox))
+    if due > now:
         return Fired(later=due)
-    trigger_id = stable_id(SCENARIO, identity.key, str(found.due))
+    if due + LIFETIME_MS <= now:
+        return Fired()
+    trigger_id = stable_id(SCENARIO, identity.key, str(due))
     fact_id = stable_id(trigger_id, "1")
-    for entry in identity.outbox:
-        if entry.fact_id == fact_id:
-            return Fired(standing=entry)
-    entry = _state(identity, found, trigger_id, fact_id, now)
+    entry = _state(identity, moment(identity.profile.component, due), trigger_id, fact_id, now)
     identity.outbox.append(entry)
     return Fired(stated=entry)
 

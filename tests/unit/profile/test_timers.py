@@ -5,7 +5,7 @@ import msgspec
 from services.profile.identity import Delivery, Identity, apply
 from services.profile.triggers.arbiter import DAILY_BUDGET, decide
 from services.profile.triggers.cart_abandoned import DELAY_MS
-from services.profile.triggers.timers import fire, next_due
+from services.profile.triggers.timers import Fired, fire, next_due
 from shared import events as facts
 from shared.triggers import Suppression, decode
 from tests.unit.profile.builders import DAY, HOUR, NOW, base, bought, carted
@@ -53,7 +53,7 @@ def test_firing_again_before_the_fold_finds_the_entry_standing() -> None:
     first = fire(identity, NOW + DELAY_MS).stated
     again = fire(identity, NOW + DELAY_MS + 5_000)
     assert again.stated is None
-    assert again.standing == first
+    assert again.standing == (first,)
 
 
 def test_the_fold_of_the_verdict_empties_the_outbox_and_ends_the_timer() -> None:
@@ -62,7 +62,7 @@ def test_the_fold_of_the_verdict_empties_the_outbox_and_ends_the_timer() -> None
     state_folds(identity, 10)
     assert identity.outbox == []
     assert next_due(identity) is None
-    assert fire(identity, NOW + DELAY_MS + 1) == (None, None, None)
+    assert fire(identity, NOW + DELAY_MS + 1) == Fired()
 
 
 def test_the_same_moment_always_has_the_same_ids() -> None:
@@ -76,7 +76,7 @@ def test_the_same_moment_always_has_the_same_ids() -> None:
 
 def test_a_purchase_in_the_meantime_silences_the_timer() -> None:
     identity = customer(carted(1, NOW), bought(2, NOW + 1))
-    assert fire(identity, NOW + DELAY_MS + 1) == (None, None, None)
+    assert fire(identity, NOW + DELAY_MS + 1) == Fired()
 
 
 def test_anonymous_visitors_get_no_messages() -> None:

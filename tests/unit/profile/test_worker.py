@@ -53,7 +53,7 @@ class System:
         self, clock: Clock = STILL, delay_s: float = 0.0
     ) -> AsyncIterator[asyncio.Event]:
         async with self.log.producer() as producer:
-            publisher = Publisher(producer, "")  # type: ignore[arg-type]
+            publisher = Publisher(producer, "", clock)  # type: ignore[arg-type]
             cache = IdentityCache(100)
             timers = TimerLoop(self.store, publisher, cache, clock)  # type: ignore[arg-type]
             worker = Worker(
