@@ -221,12 +221,9 @@ async def group_lag(
     A partition without a committed offset counts from its beginning.
     """
 
-    def create() -> Any:
-        return AIOKafkaConsumer(group_id=group, **fetching(settings))
-
     counts = {topic: await partitions_of(settings, topic, wait_s=wait_s) for topic in topics}
     partitions = [KafkaPartition(name, n) for name, count in counts.items() for n in range(count)]
-    async with started(settings, create, wait_s=wait_s) as client:
+    async with group_client(settings, group, wait_s) as client:
         with translated(settings):
             client.assign(partitions)
             begins = await client.beginning_offsets(partitions)
@@ -236,6 +233,17 @@ async def group_lag(
         (part.topic, part.partition): ends[part] - max(begins[part], committed[part] or 0)
         for part in partitions
     }
+
+
+@asynccontextmanager
+async def group_client(settings: Settings, group: str, wait_s: float) -> AsyncIterator[Any]:
+    """Looks at a group without joining it."""
+
+    def create() -> Any:
+        return AIOKafkaConsumer(group_id=group, **fetching(settings))
+
+    async with started(settings, create, wait_s=wait_s) as client:
+        yield client
 
 
 async def ping(settings: Settings, *, groups: bool = False, wait_s: float = 2.0) -> None:

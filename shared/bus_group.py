@@ -4,11 +4,12 @@ Beside `bus`, which exports GroupConsumer.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka import errors as kafka
 from aiokafka.structs import TopicPartition as KafkaPartition
 
 from shared.bus_connection import (
@@ -21,6 +22,8 @@ from shared.bus_connection import (
     started,
     translated,
 )
+from shared.bus_offsets import Bounds, Commit, bounds_of, commits_of
+from shared.errors import LogTruncated
 from shared.settings import Settings
 
 Listener: TypeAlias = Callable[[list[TopicPartition]], Awaitable[None]]
@@ -28,6 +31,8 @@ Listener: TypeAlias = Callable[[list[TopicPartition]], Awaitable[None]]
 SESSION_MS = 6_000
 """A member that died is replaced after this long."""
 HEARTBEAT_MS = 1_000
+METADATA_MS = 30_000
+"""Partitions that were added to a topic are noticed after this long."""
 REBALANCE_MS = 30_000
 """How long `on_revoked` may drain before the group goes on without this member."""
 
@@ -42,11 +47,15 @@ class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
         self.on_assigned = on_assigned
         self.on_revoked = on_revoked
         self.failure: Exception | None = None
+        self.sought: set[KafkaPartition] = set()
+        """Partitions that were told where to begin since they came."""
 
     async def on_partitions_assigned(self, assigned: set[KafkaPartition]) -> None:
+        self.sought -= assigned
         await self._tell(self.on_assigned, assigned)
 
     async def on_partitions_revoked(self, revoked: set[KafkaPartition]) -> None:
+        self.sought -= revoked
         if revoked:
             await self._tell(self.on_revoked, revoked)
 
@@ -66,9 +75,12 @@ class GroupConsumer:
     `on_revoked` tells of rebalances only.
     """
 
-    def __init__(self, client: Any, rebalance: _Rebalance, settings: Settings) -> None:
+    def __init__(
+        self, client: Any, rebalance: _Rebalance, settings: Settings, *, complete: bool = False
+    ) -> None:
         self._client = client
         self._rebalance = rebalance
+        self._complete = complete
         self._settings = settings
 
     @classmethod
@@ -82,12 +94,15 @@ class GroupConsumer:
         on_assigned: Listener | None = None,
         on_revoked: Listener | None = None,
         instance_id: str | None = None,
+        complete: bool = False,
         wait_s: float = START_S,
     ) -> AsyncIterator[Self]:
         """Joins `group`; both listeners get sorted (topic, partition) pairs.
 
         `on_revoked` is awaited before any other member gets the partitions, for at most 30 s. What
-        a listener raises comes out of the next poll. A group without offsets begins at the start.
+        a listener raises comes out of the next poll. A group without offsets begins at the start,
+        and goes on behind what retention dropped; with `complete` nothing is skipped: a partition
+        yields nothing before `seek`, and what is gone raises LogTruncated in `poll`.
         Raises LogUnavailable when no broker answers within `wait_s` seconds.
         """
         rebalance = _Rebalance(on_assigned, on_revoked)
@@ -99,33 +114,44 @@ class GroupConsumer:
                 session_timeout_ms=SESSION_MS,
                 heartbeat_interval_ms=HEARTBEAT_MS,
                 rebalance_timeout_ms=REBALANCE_MS,
-                **fetching(settings),
+                metadata_max_age_ms=METADATA_MS,
+                **fetching(settings) | ({"auto_offset_reset": "none"} if complete else {}),
             )
             client.subscribe(list(topics), listener=rebalance)
             return client
 
         async with started(settings, create, wait_s=wait_s) as client:
-            yield cls(client, rebalance, settings)
+            yield cls(client, rebalance, settings, complete=complete)
 
     async def poll(
         self, *, max_records: int, timeout_ms: int
     ) -> dict[TopicPartition, list[Record]]:
         """The next records by partition; nothing after `timeout_ms` without any.
 
-        A broker that is away yields nothing until it is back. Raises what a listener raised.
+        A broker that is away yields nothing until it is back. Raises what a listener raised, and
+        LogTruncated where a member that asked for all meets a gap.
         """
         # Before reading: records read and then not returned would be skipped for good.
         failure, self._rebalance.failure = self._rebalance.failure, None
         if failure is not None:
             raise failure
+        only = self._rebalance.sought if self._complete else ()
+        if self._complete and not only:
+            await asyncio.sleep(timeout_ms / 1000)
+            return {}
         with translated(self._settings):
-            records: dict[TopicPartition, list[Record]] = await self._client.getmany(
-                timeout_ms=timeout_ms, max_records=max_records
-            )
+            try:
+                records: dict[TopicPartition, list[Record]] = await self._client.getmany(
+                    *only, timeout_ms=timeout_ms, max_records=max_records
+                )
+            except kafka.OffsetOutOfRangeError as error:
+                raise LogTruncated(
+                    f"the log no longer has what was to be read next ({error})"
+                ) from error
         return records
 
-    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Commits, per partition, the offset of the next record to read.
+    async def commit(self, offsets: Mapping[TopicPartition, int], metadata: str = "") -> None:
+        """Commits, per partition, the offset of the next record to read, with a word beside it.
 
         Raises Rebalanced when a partition has gone to another member, LogUnavailable when the
         broker does not answer in time.
@@ -135,7 +161,10 @@ class GroupConsumer:
         with translated(self._settings):
             async with asyncio.timeout(REQUEST_S):
                 await self._client.commit(
-                    {KafkaPartition(*partition): offset for partition, offset in offsets.items()}
+                    {
+                        KafkaPartition(*partition): (offset, metadata)
+                        for partition, offset in offsets.items()
+                    }
                 )
 
     def assigned(self) -> frozenset[TopicPartition]:
@@ -173,12 +202,18 @@ class GroupConsumer:
             and state.position >= state.highwater
         )
 
-    async def committed(self, partition: TopicPartition) -> int | None:
-        """The group's committed offset, or None where it has none."""
+    async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Commit]:
+        """What the group has committed, where it has."""
         with translated(self._settings):
             async with asyncio.timeout(REQUEST_S):
-                offset: int | None = await self._client.committed(KafkaPartition(*partition))
-                return offset
+                return await commits_of(self._client, list(partitions))
+
+    async def bounds(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Bounds]:
+        """Where partitions begin and end now."""
+        with translated(self._settings):
+            async with asyncio.timeout(REQUEST_S):
+                asked = [KafkaPartition(*partition) for partition in partitions]
+                return await bounds_of(self._client, asked)
 
     def pause(self, *partitions: TopicPartition) -> None:
         """Stops fetching these until `resume`; raises Rebalanced where they have gone."""
@@ -194,6 +229,7 @@ class GroupConsumer:
         """Makes the next poll return this partition from `offset` on."""
         with translated(self._settings):
             self._client.seek(KafkaPartition(*partition), offset)
+            self._rebalance.sought.add(KafkaPartition(*partition))
 
     async def check(self) -> None:
         """Raises LogUnavailable unless a broker answers now (for readiness)."""

@@ -1,20 +1,24 @@
 """Every Redis key that Attune uses: one function each, with type, lifetime, writer and erasure.
 
-All keys of one identity share a hash tag, so Redis Cluster keeps them on one node.
+All keys of one identity share a hash tag, so Redis Cluster keeps them on one node. All keys but
+`generation_pointer` and `rebuild_lease` carry a generation: `attune rebuild` fills the next one
+beside the one that is live, then moves the pointer.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys of one deployment; `namespace` lets several share a server."""
+    """The keys of one generation of a deployment; `namespace` lets several share a server."""
 
-    namespace: str = ""
+    namespace: str
+    generation: str
+    _prefix: str = field(init=False, repr=False)
 
-    def _tagged(self, tag: str, kind: str) -> str:
+    def __post_init__(self) -> None:
         prefix = f"{self.namespace}:" if self.namespace else ""
-        return f"{prefix}attune:{{{tag}}}:{kind}"
+        object.__setattr__(self, "_prefix", f"{prefix}attune:{self.generation}:")
 
     def profile(self, identity: str) -> str:
         """Hash, kept until erased. Written by profile (compare-and-set on field `n`).
@@ -22,24 +26,39 @@ class Keys:
         Fields: n write counter, v view, s state, p positions, d dedupe window, o outbox,
         t real ms at which the newest folded event was accepted. Erasure deletes it.
         """
-        return self._tagged(identity, "profile")
-
-    def claim(self) -> str:
-        """String, kept. Written by profile at its first start: without it the store was emptied."""
-        return self._tagged("deployment", "claim")
+        return f"{self._prefix}{{{identity}}}:profile"
 
     def item_position(self, partition: int) -> str:
         """String, kept: incarnation of `events` / offset up to which its item statistics stand."""
-        return self._tagged(f"items.{partition}", "position")
+        return f"{self._prefix}{{items.{partition}}}:position"
 
     def item_bucket(self, partition: int, bucket: int) -> str:
         """Hash item → packed counts of one time bucket; expires. No customer in it."""
-        return self._tagged(f"items.{partition}", f"bucket:{bucket}")
+        return f"{self._prefix}{{items.{partition}}}:bucket:{bucket}"
 
     def item_buckets(self, partition: int) -> str:
         """Sorted set of the buckets that a partition holds, by bucket number."""
-        return self._tagged(f"items.{partition}", "buckets")
+        return f"{self._prefix}{{items.{partition}}}:buckets"
 
     def timers(self, partition: int) -> str:
         """Sorted set identity → due business ms. An index: stale entries are harmless."""
-        return self._tagged(f"timers.{partition}", "due")
+        return f"{self._prefix}{{timers.{partition}}}:due"
+
+
+def generation_pointer(namespace: str) -> str:
+    """Hash, kept: which generation is live, and of which log. Written by profile and rebuild.
+
+    Fields: live, incarnation, partitions, from:<partition>; while one is built, shadow; retired:
+    tokens whose keys may still lie about.
+    """
+    return _of_deployment(namespace, "generation")
+
+
+def rebuild_lease(namespace: str) -> str:
+    """String, expires: the token of the generation that a running rebuild fills."""
+    return _of_deployment(namespace, "rebuild")
+
+
+def _of_deployment(namespace: str, kind: str) -> str:
+    prefix = f"{namespace}:" if namespace else ""
+    return f"{prefix}attune:{{deployment}}:{kind}"

@@ -8,10 +8,9 @@ import msgspec
 
 from services.local.reasons import in_words
 from services.local.system import System
-from services.profile.store import ProfileStore
+from services.profile.verify.check import live_store
 from shared.errors import Unavailable
 from shared.events import customer_key
-from shared.keys import Keys
 from shared.profile import KIND_NAMES, View, decode_view
 from shared.store import open_redis
 
@@ -29,7 +28,7 @@ async def read_examples(
     """
     keys = [customer_key(entry["customer"]) for entry in customers]
     async with open_redis(system.settings) as redis:
-        store = ProfileStore(redis, Keys(system.settings.namespace), "")
+        store = await live_store(system.settings, redis)
         views = await store.views(keys)
     timeout = aiohttp.ClientTimeout(total=ASKED_S)
     headers = {"Authorization": f"Bearer {system.keys.server}"}

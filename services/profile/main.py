@@ -11,16 +11,21 @@ import click
 import uvloop
 
 from services.commands.output import CommandFailed
+from services.profile.applying import Applier
 from services.profile.cache import IdentityCache
-from services.profile.offsets import AOF_DELAY_S, PendingOffsets
+from services.profile.following import Following, begin_generation
+from services.profile.offsets import PendingOffsets
 from services.profile.publisher import Publisher
 from services.profile.settings import ProfileSettings
 from services.profile.store import ProfileStore
+from services.profile.store_keeping import Keeping
 from services.profile.timer_loop import TimerLoop
 from services.profile.worker import Worker
 from shared import topics
-from shared.bus import GroupConsumer, Producer, topic_id
+from shared.bus import GroupConsumer, Producer
+from shared.bus_offsets import TopicShape, read_commits, topic_shape
 from shared.errors import AttuneError
+from shared.generation_store import GenerationStore
 from shared.health import Check, health_server, starting
 from shared.keys import Keys
 from shared.logging import configure
@@ -59,41 +64,51 @@ async def serve(
     async with AsyncExitStack() as stack:
         # First of all: a process that cannot have its port must not join the group.
         await stack.enter_async_context(health_server(checks, port=port, host=settings.host))
-        events = topics.EVENTS.named(settings.namespace)
-        incarnation = await topic_id(settings, events)
-        watch = ServerWatch()
-        redis = await stack.enter_async_context(open_redis(settings, watch=watch))
-        store = ProfileStore(redis, Keys(settings.namespace), incarnation, watch)
-        await store.ping()
-        producer = await stack.enter_async_context(Producer.open(settings))
-        publisher = Publisher(producer, settings.namespace, settings.clock)
-        cache = IdentityCache(own.cached)
-        timers = TimerLoop(store, publisher, cache, settings.clock)
-        delay_s = AOF_DELAY_S if settings.store_durability == "aof" else 0.0
-        worker = Worker(
-            store, publisher, timers, cache, PendingOffsets(delay_s), max_records=own.batch
-        )
-        consumer = await stack.enter_async_context(
-            GroupConsumer.open(
-                settings,
-                group=topics.named(topics.PROFILE_GROUP, settings.namespace),
-                topics=[events],
-                on_assigned=worker.assigned,
-                on_revoked=worker.revoked,
-                instance_id=own.instance or None,
-            )
-        )
-        await _claim(store, consumer, events, await producer.partitions_of(events))
-        checks |= {"log": consumer.check, "store": store.ping}
+        worker, consumer = await _open(stack, settings, own, checks)
         gc.freeze()
         gc.set_threshold(10_000, 20, 100)
         log.info("profile works", extra={"durability": settings.store_durability})
         await worker.run(consumer, stop)
 
 
-async def _claim(store: ProfileStore, consumer: GroupConsumer, topic: str, partitions: int) -> None:
-    """Refuses a store that was emptied since the group folded; marks a new one as ours."""
-    offsets = [await consumer.committed((topic, number)) for number in range(partitions)]
-    if any(offsets):
-        await store.refuse_emptied()
-    await store.claim()
+async def _open(
+    stack: AsyncExitStack, settings: Settings, own: ProfileSettings, checks: dict[str, Check]
+) -> tuple[Worker, GroupConsumer]:
+    """The worker and its place in the group; fills `checks` with the real dependencies."""
+    events = topics.EVENTS.named(settings.namespace)
+    group = topics.named(topics.PROFILE_GROUP, settings.namespace)
+
+    async def shape() -> TopicShape:
+        return await topic_shape(settings, events)
+
+    watch = ServerWatch()
+    redis = await stack.enter_async_context(open_redis(settings, watch=watch))
+    generations = GenerationStore(redis, settings.namespace)
+    found, commits = await shape(), await read_commits(settings, group, events)
+    generation = await begin_generation(generations, found, commits.values())
+    store = ProfileStore(redis, Keys(settings.namespace, generation.token), found.incarnation)
+    keeping = Keeping(redis, watch, volatile=settings.store_durability == "volatile")
+    producer = await stack.enter_async_context(Producer.open(settings))
+    publisher = Publisher(producer, settings.namespace, settings.clock)
+    cache = IdentityCache(own.cached)
+    worker = Worker(
+        store,
+        Applier(store, publisher, cache),
+        TimerLoop(store, publisher, cache, settings.clock),
+        Following(generations, store, generation, shape),
+        PendingOffsets(),
+        keeping,
+        max_records=own.batch,
+    )
+    opening = GroupConsumer.open(
+        settings,
+        group=group,
+        topics=[events],
+        complete=True,
+        on_assigned=worker.assigned,
+        on_revoked=worker.revoked,
+        instance_id=own.instance or None,
+    )
+    consumer = await stack.enter_async_context(opening)
+    checks |= {"log": consumer.check, "store": keeping.check}
+    return worker, consumer

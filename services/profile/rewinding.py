@@ -1,6 +1,6 @@
-"""Going back in the log: to the start of a batch, or to what the group has committed."""
+"""Going back in the log to the start of a batch, so that it comes again."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from shared.bus import GroupConsumer, Record, TopicPartition
 
@@ -11,11 +11,3 @@ def rewind(consumer: GroupConsumer, records: Mapping[TopicPartition, Sequence[Re
     for partition, batch in records.items():
         if partition in assigned:
             consumer.seek(partition, batch[0].offset)
-
-
-async def rewind_to_committed(
-    consumer: GroupConsumer, partitions: Iterable[TopicPartition]
-) -> None:
-    """Makes everything come again that is not committed: what the store may have forgotten."""
-    for partition in set(partitions) & consumer.assigned():
-        consumer.seek(partition, await consumer.committed(partition) or 0)

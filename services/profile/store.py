@@ -5,24 +5,19 @@ outbox, and happens only if nobody wrote since it was read (compare-and-set on c
 Everything goes out in pipelines: one round trip for any number of identities.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError
 
 from services.profile.identity import Identity, OutboxEntry, stable_id
-from services.profile.state import decode_state, encode_state
+from services.profile.state_format import pack_profile, unpack_profile, unpack_window
+from services.profile.store_errors import translated
 from services.profile.store_scripts import COUNT, SAVE
-from services.profile.store_values import DueTimer, ItemBatch, RecreatedTopic, StoreEmptied
-from services.profile.view import project
-from services.profile.window import Window
-from shared.errors import StoreForgot, StoreUnavailable
+from services.profile.store_values import DueTimer, ItemBatch, RecreatedTopic
 from shared.keys import Keys
-from shared.profile import encode_view
-from shared.store import AnotherServer, ServerWatch
 
 BUCKETS_KEPT: Final = 14 * 24
 
@@ -38,44 +33,45 @@ class ProfileStore:
     folded from another topic of that name.
     """
 
-    def __init__(
-        self, redis: Redis, keys: Keys, incarnation: str, watch: ServerWatch | None = None
-    ) -> None:
+    def __init__(self, redis: Redis, keys: Keys, incarnation: str) -> None:
         self._redis = redis
-        self._watch = watch or ServerWatch()
         self._keys = keys
         self._incarnation = stable_id(incarnation)[:8]
         self._save_sha = ""
         self._count_sha = ""
 
+    def use(self, generation: str) -> None:
+        """Reads and writes that generation from now on."""
+        self._keys = Keys(self._keys.namespace, generation)
+
     async def load(self, identities: Sequence[str]) -> dict[str, Identity]:
         """The identities by key; one that Redis does not know comes back empty."""
-        with _translated():
+        with translated():
             pipeline = self._redis.pipeline(transaction=False)
             for key in identities:
-                pipeline.hmget(self._keys.profile(key), ("n", "s", "p", "d", "o", "t"))
+                pipeline.hmget(self._keys.profile(key), ("n", "v", "s", "p", "d", "o", "t"))
             rows = await pipeline.execute()
         return {key: self._decode(key, row) for key, row in zip(identities, rows, strict=True)}
 
     def _decode(self, key: str, row: list[bytes | None]) -> Identity:
-        counter, state, positions, window, outbox, accepted_at = row
-        if counter is None or state is None or positions is None:
+        counter, view, state, positions, window, outbox, accepted_at = row
+        if counter is None or view is None or state is None or positions is None:
             return Identity(key)
         incarnation, offsets = _positions_decoder.decode(positions)
         self._refuse_other(incarnation)
         return Identity(
             key=key,
             counter=int(counter),
-            profile=decode_state(state),
+            profile=unpack_profile(view, state),
             positions=offsets,
-            window=Window.unpack(window or b""),
+            window=unpack_window(window or b"", state),
             outbox=_outbox_decoder.decode(outbox) if outbox else [],
             accepted_at=int(accepted_at or 0),
         )
 
     async def views(self, identities: Sequence[str]) -> dict[str, bytes]:
         """The packed views by key, empty where there is none."""
-        with _translated():
+        with translated():
             pipeline = self._redis.pipeline(transaction=False)
             for key in identities:
                 pipeline.hget(self._keys.profile(key), "v")
@@ -101,13 +97,14 @@ class ProfileStore:
         return refused
 
     def _save_arguments(self, identity: Identity) -> list[Any]:
+        view, state = pack_profile(identity.profile)
         return [
             1,
             self._keys.profile(identity.key),
             identity.counter,
             identity.counter + 1,
-            encode_view(project(identity.profile)),
-            encode_state(identity.profile),
+            view,
+            state,
             _outbox_encoder.encode((self._incarnation, identity.positions)),
             identity.window.pack(),
             _outbox_encoder.encode(identity.outbox) if identity.outbox else b"",
@@ -116,19 +113,25 @@ class ProfileStore:
 
     async def _scripts(self, calls: list[tuple[list[Any], str]]) -> list[Any]:
         """Runs scripts in one pipeline; loads them first where the server lost them."""
-        with _translated():
+        answers: list[Any] = [None] * len(calls)
+        left = list(range(len(calls)))
+        with translated():
             for _ in range(2):
                 if not self._save_sha:
                     self._save_sha = str(await self._redis.script_load(SAVE))
                     self._count_sha = str(await self._redis.script_load(COUNT))
                 shas = {"save": self._save_sha, "count": self._count_sha}
                 pipeline = self._redis.pipeline(transaction=False)
-                for arguments, script in calls:
+                for place in left:
+                    arguments, script = calls[place]
                     pipeline.evalsha(shas[script], *arguments)
-                answers = await pipeline.execute(raise_on_error=False)
-                if not any(isinstance(answer, NoScriptError) for answer in answers):
+                for place, answer in zip(
+                    left, await pipeline.execute(raise_on_error=False), strict=True
+                ):
+                    answers[place] = answer
+                left = [place for place in left if isinstance(answers[place], NoScriptError)]
+                if not left:
                     break
-                # A script that did run made its write; running it again is refused by its guard.
                 self._save_sha = ""
             for answer in answers:
                 if isinstance(answer, Exception):
@@ -137,7 +140,7 @@ class ProfileStore:
 
     async def item_positions(self, partitions: Sequence[int]) -> dict[int, int]:
         """The offsets up to which partitions' item statistics stand; -1 before the first."""
-        with _translated():
+        with translated():
             pipeline = self._redis.pipeline(transaction=False)
             for partition in partitions:
                 pipeline.get(self._keys.item_position(partition))
@@ -190,7 +193,7 @@ class ProfileStore:
     async def drop_old_buckets(self, partition: int) -> None:
         """Forgets the hour buckets more than 14 days behind the partition's newest."""
         buckets = self._keys.item_buckets(partition)
-        with _translated():
+        with translated():
             newest: Any = await self._redis.zrange(buckets, -1, -1)
             if not newest:
                 return
@@ -209,7 +212,7 @@ class ProfileStore:
             by_partition.setdefault(timer.partition, {})[timer.key] = timer.due
         if not by_partition:
             return
-        with _translated():
+        with translated():
             pipeline = self._redis.pipeline(transaction=False)
             for partition, due in by_partition.items():
                 pipeline.zadd(self._keys.timers(partition), due)
@@ -218,7 +221,7 @@ class ProfileStore:
     async def due(self, partitions: Iterable[int], now: int, limit: int) -> list[DueTimer]:
         """Timers due at `now` (business epoch ms), at most `limit` a partition."""
         chosen = sorted(partitions)
-        with _translated():
+        with translated():
             pipeline = self._redis.pipeline(transaction=False)
             for partition in chosen:
                 pipeline.zrangebyscore(
@@ -233,48 +236,10 @@ class ProfileStore:
 
     async def settle(self, stale: Iterable[DueTimer], later: Mapping[DueTimer, int]) -> None:
         """Removes stale timers from the index and moves the others to their later times."""
-        with _translated():
+        with translated():
             pipeline = self._redis.pipeline(transaction=False)
             for timer in stale:
                 pipeline.zrem(self._keys.timers(timer.partition), timer.key)
             for timer, due in later.items():
                 pipeline.zadd(self._keys.timers(timer.partition), {timer.key: due})
             await pipeline.execute()
-
-    async def ping(self) -> None:
-        """Raises StoreUnavailable unless Redis answers, StoreForgot where it is another one."""
-        with _translated():
-            await self._redis.ping()
-
-    async def accept_server(self) -> None:
-        """Goes on with whichever server answers now. Raises StoreEmptied where it holds nothing."""
-        self._watch.accept()
-        await self._redis.connection_pool.disconnect()
-        await self.refuse_emptied()
-
-    async def refuse_emptied(self) -> None:
-        """Raises StoreEmptied where the mark that `claim` left is gone."""
-        with _translated():
-            if not await self._redis.exists(self._keys.claim()):
-                raise StoreEmptied(
-                    "Redis has lost the profiles that were folded from the committed facts; "
-                    "restore its data, or fold the log anew in a new namespace"
-                )
-
-    async def claim(self) -> None:
-        """Leaves the mark that tells a store that was emptied from one that is new."""
-        with _translated():
-            await self._redis.set(self._keys.claim(), self._incarnation, nx=True)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except AnotherServer as error:
-        raise StoreForgot(str(error)) from error
-    except ResponseError as error:
-        # Its text may quote the command, and commands name people.
-        raise StoreUnavailable(f"Redis refused a command: {type(error).__name__}") from error
-    except (RedisError, OSError, TimeoutError) as error:
-        raise StoreUnavailable(f"Redis: {type(error).__name__}: {error}") from error

@@ -207,6 +207,7 @@ class StatisticsKeeper:
         self._knowledge = knowledge
         self._partitions = partitions
         self._statistics = ItemStatistics()
+        self._generation = ""
         self._positions: dict[int, bytes] = {}
         self._newest: dict[int, int] = {}
         self._turn = 0
@@ -228,7 +229,12 @@ class StatisticsKeeper:
 
     async def refresh(self) -> None:
         """Read what changed and rank anew. Raises StoreUnavailable."""
+        generation = self._reader.generation
         positions = await self._reader.positions(self._partitions)
+        if generation != self._generation:
+            self._generation = generation
+            self._positions.clear()
+            self._newest.clear()
         self._turn += 1
         for partition, position in enumerate(positions):
             known = self._positions.get(partition)

@@ -17,6 +17,7 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
     nullcontext,
+    suppress,
 )
 from typing import Final
 
@@ -46,9 +47,9 @@ from shared import bus
 from shared.auth import KeyRing, open_key_ring
 from shared.auth_store import KeyStore
 from shared.database import Database
-from shared.errors import DatabaseUnavailable, LogUnavailable, Unavailable
+from shared.errors import DatabaseUnavailable, LogUnavailable, StoreUnavailable, Unavailable
+from shared.generation_store import LiveKeys
 from shared.health import Check, bind
-from shared.keys import Keys
 from shared.logging import configure
 from shared.migrations import migrate
 from shared.settings import Settings
@@ -168,21 +169,23 @@ async def _open(
     database = await stack.enter_async_context(Database.open(settings))
     ring = await stack.enter_async_context(open_key_ring(KeyStore(database).snapshot))
     client = await stack.enter_async_context(open_redis(settings))
-    keys = Keys(settings.namespace)
-    reader = ProfileReader(client, keys, metrics, own.store_deadline_ms)
+    live = LiveKeys(client, settings.namespace)
+    with suppress(StoreUnavailable):
+        await live.refresh()
+    reader = ProfileReader(client, live, metrics, own.store_deadline_ms)
     stack.push_async_callback(reader.close)
     producer = await stack.enter_async_context(_open_producer(settings))
     running = await stack.enter_async_context(
         open_catalogue(settings, database, producer, ring.authenticate)
     )
     knowledge = _knowledge(running, own)
-    statistics = StatisticsKeeper(StatisticsReader(client, keys), knowledge, settings.partitions)
+    statistics = StatisticsKeeper(StatisticsReader(client, live), knowledge, settings.partitions)
     models = ModelKeeper(
         settings, knowledge, metrics, poll_s=own.model_poll_s, capacity=own.live_sessions
     )
     log = DecisionLog(producer, DECISIONS.named(settings.namespace), own.decision_buffer, metrics)
     stack.push_async_callback(log.finish)
-    for loop in (statistics.run(), models.run(), log.run()):
+    for loop in (live.follow(), statistics.run(), models.run(), log.run()):
         stack.push_async_callback(stopped, asyncio.create_task(loop))
     checks.update(
         store=reader.check,

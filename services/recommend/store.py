@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from services.recommend.metrics import RecommendMetrics
 from shared.errors import StoreUnavailable
-from shared.keys import Keys
+from shared.generation_store import LiveKeys
 from shared.profile import View, decode_view
 from shared.settings import Settings
 
@@ -99,12 +99,12 @@ class ProfileReader:
     def __init__(
         self,
         client: Any,
-        keys: Keys,
+        live: LiveKeys,
         metrics: RecommendMetrics,
         deadline_ms: int,
     ) -> None:
         self._client = client
-        self._keys = keys
+        self._live = live
         self._metrics = metrics
         self._deadline_s = deadline_ms / 1_000
         self._batch: _Batch | None = None
@@ -119,7 +119,7 @@ class ProfileReader:
         if batch is None:
             batch = self._batch = _Batch()
             loop.call_soon(self._send, batch)
-        batch.keys.append(self._keys.profile(identity))
+        batch.keys.append(self._live.keys.profile(identity))
         batch.waiting.append(future)
         return future
 
@@ -195,26 +195,31 @@ class ProfileReader:
 class StatisticsReader:
     """Reads the partitions' item statistics. Every method raises StoreUnavailable."""
 
-    def __init__(self, client: Any, keys: Keys) -> None:
+    def __init__(self, client: Any, live: LiveKeys) -> None:
         self._client = client
-        self._keys = keys
+        self._live = live
+
+    @property
+    def generation(self) -> str:
+        """Which generation is read now: what was read of another has to be read again."""
+        return self._live.keys.generation
 
     async def positions(self, partitions: int) -> list[bytes | None]:
         """Up to where each partition's statistics stand: unchanged means nothing to read."""
         pipeline = self._client.pipeline(transaction=False)
         for partition in range(partitions):
-            pipeline.get(self._keys.item_position(partition))
+            pipeline.get(self._live.keys.item_position(partition))
         replies: list[bytes | None] = await _answered(pipeline.execute())
         return replies
 
     async def hours(self, partition: int) -> list[int]:
         """The buckets a partition holds, newest first."""
-        key = self._keys.item_buckets(partition)
+        key = self._live.keys.item_buckets(partition)
         return [int(hour) for hour in await _answered(self._client.zrevrange(key, 0, -1))]
 
     async def bucket(self, partition: int, hour: int) -> dict[bytes, bytes]:
         """One bucket, read in slices so that requests get their turn in between."""
-        key = self._keys.item_bucket(partition, hour)
+        key = self._live.keys.item_bucket(partition, hour)
         fields: dict[bytes, bytes] = {}
         cursor = 0
         while True:

@@ -152,9 +152,9 @@ async def test_a_group_goes_on_where_it_committed(log: Log, group: str) -> None:
     async with log.group(group=group, topics=[log.events]) as consumer:
         records = await take(consumer, 40)
         ends = {(record.topic, record.partition): record.offset + 1 for record in records}
-        await consumer.commit(ends)
-        for partition, offset in ends.items():
-            assert await consumer.committed(partition) == offset
+        await consumer.commit(ends, "g1")
+        committed = await consumer.committed(ends)
+        assert committed == {where: (offset, "g1") for where, offset in ends.items()}
         assert set((await consumer.lag()).values()) == {0}
     async with log.producer() as producer:
         await (await producer.send(log.events, b"later", key=b"k"))
@@ -162,11 +162,25 @@ async def test_a_group_goes_on_where_it_committed(log: Log, group: str) -> None:
         assert [record.value for record in await take(consumer, 1)] == [b"later"]
 
 
+async def test_a_member_that_wants_all_reads_nothing_before_it_is_told_where_to_begin(
+    log: Log, group: str
+) -> None:
+    async with log.producer() as producer:
+        for number in range(6):
+            await producer.send(log.events, str(number).encode(), partition=1)
+        await producer.flush()
+    async with log.group(group=group, topics=[log.events], complete=True) as consumer:
+        assert await consumer.poll(**POLL) == {}
+        assert (await consumer.bounds([(log.events, 1)]))[log.events, 1] == (0, 6)
+        consumer.seek((log.events, 1), 4)
+        assert [record.value for record in await take(consumer, 2)] == [b"4", b"5"]
+
+
 async def test_what_was_not_committed_is_delivered_again(log: Log, group: str) -> None:
     await fill(log, 20)
     async with log.group(group=group, topics=[log.events]) as consumer:
         first = await take(consumer, 20)
-        assert await consumer.committed((log.events, first[0].partition)) is None
+        assert await consumer.committed([(log.events, first[0].partition)]) == {}
         await consumer.commit({(first[0].topic, first[0].partition): first[0].offset + 1})
     async with log.group(group=group, topics=[log.events]) as consumer:
         again = await take(consumer, 19)

@@ -16,12 +16,11 @@ from services.local.guard import Guarded
 from services.local.ports import free_port
 from services.local.servers import environment
 from services.local.store import EmbeddedStore
-from services.profile.verify.check import verify, wait_until_drained
+from services.profile.verify.check import live_store, verify, wait_until_drained
 from shared import events as facts
 from shared import topics
 from shared.bus import Producer, scan
 from shared.clock import real_now_ms
-from shared.keys import Keys
 from shared.profile import decode_view
 from shared.settings import Settings
 from shared.store import open_redis
@@ -95,11 +94,11 @@ async def test_kills_in_the_middle_lose_nothing_and_double_nothing(
     sequence = traffic()
     writing = asyncio.create_task(write(settings, *sequence))
     async with open_redis(settings) as redis:
-        keys = Keys(settings.namespace)
 
         async def progressed(least: int) -> bool:
-            positions = [await redis.get(keys.item_position(n)) for n in range(settings.partitions)]
-            return sum(int(value.rpartition(b"/")[2]) + 1 for value in positions if value) >= least
+            store = await live_store(settings, redis)
+            positions = await store.item_positions(range(settings.partitions))
+            return sum(position + 1 for position in positions.values()) >= least
 
         for least in (200, 1_500, 3_000):
             async with profile(settings, tmp_path) as process:
@@ -180,11 +179,11 @@ async def test_a_graceful_stop_commits_all_that_was_applied(
     sequence = list(shop_facts(2_000, 3, real_now_ms()))
     await write(settings, *sequence)
     async with open_redis(settings) as redis:
-        keys = [Keys(settings.namespace).profile(facts.identity_key(fact)) for fact in sequence]
+        keys = sorted({facts.identity_key(fact) for fact in sequence})
 
         async def applied() -> bool:
-            views = [await redis.hget(key, "v") for key in set(keys)]
-            return sum(decode_view(view).events for view in views if view) == len(sequence)
+            views = await (await live_store(settings, redis)).views(keys)
+            return sum(decode_view(view).events for view in views.values() if view) == len(sequence)
 
         async with profile(settings, tmp_path) as process:
             await eventually(applied)

@@ -66,7 +66,7 @@ async def _run(settings: Settings, customers: int, seed: int) -> dict[str, Any]:
     draw = random.Random(seed)
     views: list[int] = []
     async with open_redis(settings) as redis:
-        store = ProfileStore(redis, Keys(""), "bench")
+        store = ProfileStore(redis, Keys("", "bench"), "bench")
         before = (await redis.info("memory"))["used_memory"]
         with tqdm(total=customers, desc="writing customers", leave=False, disable=None) as bar:
             for first in range(0, customers, CHUNK):

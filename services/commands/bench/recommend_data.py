@@ -21,7 +21,8 @@ from services.recommend.numbers import ItemNumbers
 from shared import bus
 from shared.catalogue import ItemChanged, encode, item_key
 from shared.events import customer_key
-from shared.keys import Keys
+from shared.generation import Generation, pointer_fields
+from shared.keys import Keys, generation_pointer
 from shared.profile import Interest, Session, View, encode_view, price_band
 from shared.settings import Settings
 from shared.topics import CATALOGUE
@@ -100,9 +101,11 @@ async def publish_catalogue(settings: Settings, shop: Shop) -> None:
 
 def write_profiles(settings: Settings, shop: Shop, customers: int, now: int) -> None:
     """One view a customer, and one hash of 40 fields for the baseline; item statistics."""
-    keys = Keys(settings.namespace)
+    live = Generation("bench", "bench", settings.partitions)
+    keys = Keys(settings.namespace, live.token)
     client: Any = Redis.from_url(settings.redis)
     try:
+        client.hset(generation_pointer(settings.namespace), mapping=pointer_fields(live))
         for start in range(0, customers, PIPELINE):
             pipeline = client.pipeline(transaction=False)
             for number in range(start, min(start + PIPELINE, customers)):

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -15,6 +15,9 @@ from services.profile.verify.replay import Replay
 from services.profile.view import project
 from shared import topics
 from shared.bus import Record, group_lag, scan, topic_id
+from shared.bus_offsets import read_commits, topic_bounds
+from shared.generation import NO_GENERATION, Generation
+from shared.generation_store import GenerationStore
 from shared.headers import REASON, SRC, find
 from shared.keys import Keys
 from shared.profile import encode_view
@@ -96,24 +99,41 @@ async def read_balance(settings: Settings) -> Balance:
 async def wait_until_drained(settings: Settings, timeout_s: float) -> bool:
     """Waits until ingest and profile have committed all of their topics; False at the deadline."""
     deadline = asyncio.get_running_loop().time() + timeout_s
-    groups: list[tuple[str, Sequence[topics.Topic]]] = [
-        (topics.INGEST_GROUP, topics.RAW),
-        (topics.PROFILE_GROUP, (topics.EVENTS,)),
-    ]
+    raw = [topic.named(settings.namespace) for topic in topics.RAW]
+    ingest = topics.named(topics.INGEST_GROUP, settings.namespace)
     while True:
-        lags = [
-            await group_lag(
-                settings,
-                topics.named(group, settings.namespace),
-                [topic.named(settings.namespace) for topic in carried],
-            )
-            for group, carried in groups
-        ]
-        if not any(any(lag.values()) for lag in lags):
+        lag = sum((await group_lag(settings, ingest, raw)).values())
+        if not lag and not await profile_lag(settings):
             return True
         if asyncio.get_running_loop().time() > deadline:
             return False
         await asyncio.sleep(POLL_S)
+
+
+async def profile_lag(settings: Settings) -> int:
+    """Facts that profile has not committed for the generation that is live."""
+    topic = topics.EVENTS.named(settings.namespace)
+    group = topics.named(topics.PROFILE_GROUP, settings.namespace)
+    live = await live_generation(settings)
+    commits = await read_commits(settings, group, topic)
+    return sum(
+        bounds.end - max(bounds.begin, live.start(partition, commits.get(partition)) if live else 0)
+        for partition, bounds in (await topic_bounds(settings, topic)).items()
+    )
+
+
+async def live_generation(settings: Settings) -> Generation | None:
+    """The generation that recommend reads now."""
+    async with open_redis(settings) as redis:
+        return (await GenerationStore(redis, settings.namespace).read()).live
+
+
+async def live_store(settings: Settings, redis: Any) -> ProfileStore:
+    """The profiles of the live generation; empty where there is none."""
+    live = (await GenerationStore(redis, settings.namespace).read()).live
+    keys = Keys(settings.namespace, live.token if live else NO_GENERATION)
+    incarnation = await topic_id(settings, topics.EVENTS.named(settings.namespace))
+    return ProfileStore(redis, keys, incarnation)
 
 
 async def verify(settings: Settings, progress: Progress = _ignore) -> Verification:
@@ -122,8 +142,7 @@ async def verify(settings: Settings, progress: Progress = _ignore) -> Verificati
     Call it on a drained system; while facts still arrive, what differs is read again.
     """
     async with open_redis(settings) as redis:
-        incarnation = await topic_id(settings, topics.EVENTS.named(settings.namespace))
-        store = ProfileStore(redis, Keys(settings.namespace), incarnation)
+        store = await live_store(settings, redis)
         previous = -1
         for _ in range(ATTEMPTS):
             replay = await read_log(settings, progress)

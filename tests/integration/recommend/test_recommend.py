@@ -27,13 +27,16 @@ from shared.clock import real_now_ms
 from shared.database import Database
 from shared.decisions import Decision, decode_decision
 from shared.events import ItemViewed, Line, Purchased, encode, identity_key
+from shared.generation import Generation, pointer_fields
 from shared.health import Check
-from shared.keys import Keys
+from shared.keys import Keys, generation_pointer
 from shared.migrations import migrate
 from shared.profile import Session, View, encode_view
 from shared.settings import Settings
 from shared.topics import DECISIONS, EVENTS
 from tests.fixtures.waiting import eventually
+
+GENERATION = "g1"
 
 
 @dataclass(slots=True)
@@ -62,7 +65,7 @@ class Running:
         from redis.asyncio import Redis
 
         async with Redis.from_url(self.settings.redis) as client:
-            key = Keys(self.settings.namespace).profile(identity)
+            key = Keys(self.settings.namespace, GENERATION).profile(identity)
             mapping: dict[Any, Any] = {"v": encode_view(view), "t": str(at or real_now_ms())}
             await client.hset(key, mapping=mapping)
 
@@ -72,6 +75,7 @@ async def running(
     settings: Settings, own: RecommendSettings | None = None, items: int = 20
 ) -> AsyncIterator[Running]:
     await migrate(settings)
+    await make_live(settings)
     keys = {}
     async with Database.open(settings) as database:
         for name, kind, scopes in (
@@ -97,6 +101,14 @@ async def running(
             shop = Running(settings, http, metrics, **keys)
             await _stock(shop, items)
             yield shop
+
+
+async def make_live(settings: Settings) -> None:
+    from redis.asyncio import Redis
+
+    fields: dict[Any, Any] = pointer_fields(Generation(GENERATION, "topic-1", settings.partitions))
+    async with Redis.from_url(settings.redis) as client:
+        await client.hset(generation_pointer(settings.namespace), mapping=fields)
 
 
 async def _stock(shop: Running, items: int) -> None:
@@ -202,7 +214,7 @@ async def test_item_statistics_become_trends(embedded_settings: Settings) -> Non
     from redis.asyncio import Redis
 
     async with running(embedded_settings) as shop:
-        keys = Keys(shop.settings.namespace)
+        keys = Keys(shop.settings.namespace, GENERATION)
         async with Redis.from_url(shop.settings.redis) as client:
             await client.hset(keys.item_bucket(1, 480_000), "i11", "40,3,1,0,0")
             await client.zadd(keys.item_buckets(1), {"480000": 480_000})

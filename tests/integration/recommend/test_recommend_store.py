@@ -10,11 +10,13 @@ from prometheus_client import CollectorRegistry
 from services.local.store import EmbeddedStore
 from services.recommend.metrics import RecommendMetrics
 from services.recommend.store import NO_PROFILE, ProfileReader, Seen, open_redis
+from shared.generation_store import LiveKeys
 from shared.keys import Keys
 from shared.profile import View, encode_view
 from shared.settings import Settings
 
 READERS = 200
+GENERATION = "g1"
 
 
 @pytest.fixture
@@ -25,11 +27,13 @@ async def client(base_settings: Settings) -> AsyncIterator[Any]:
 
 def reader_of(client: Any, settings: Settings, deadline_ms: int = 5_000) -> ProfileReader:
     metrics = RecommendMetrics(CollectorRegistry())
-    return ProfileReader(client, Keys(settings.namespace), metrics, deadline_ms)
+    live = LiveKeys(client, settings.namespace)
+    live.keys = Keys(settings.namespace, GENERATION)
+    return ProfileReader(client, live, metrics, deadline_ms)
 
 
 async def write(client: Any, settings: Settings, name: str, events: int) -> None:
-    key = Keys(settings.namespace).profile(name)
+    key = Keys(settings.namespace, GENERATION).profile(name)
     await client.hset(key, mapping={"v": encode_view(View(events=events)), "t": "77"})
 
 
@@ -43,8 +47,9 @@ async def test_a_view_its_age_and_what_is_not_there(client: Any, base_settings: 
 
 
 async def test_an_unreadable_view_is_a_failed_read(client: Any, base_settings: Settings) -> None:
-    await client.hset(Keys(base_settings.namespace).profile("c:1"), "v", b"\xc1")
-    await client.set(Keys(base_settings.namespace).profile("c:2"), "a string")
+    keys = Keys(base_settings.namespace, GENERATION)
+    await client.hset(keys.profile("c:1"), "v", b"\xc1")
+    await client.set(keys.profile("c:2"), "a string")
     reader = reader_of(client, base_settings)
     assert await asyncio.gather(reader.read("c:1"), reader.read("c:2")) == [None, None]
 

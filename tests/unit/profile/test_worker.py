@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from prometheus_client import REGISTRY
 
 from services.profile import metrics
+from services.profile.applying import Applier
 from services.profile.cache import IdentityCache
+from services.profile.following import Following, begin_generation
 from services.profile.identity import Identity
 from services.profile.offsets import PendingOffsets
 from services.profile.publisher import Publisher
@@ -19,12 +21,14 @@ from services.profile.triggers.cart_abandoned import DELAY_MS
 from services.profile.verify.replay import Replay
 from services.profile.worker import Worker
 from shared import events as facts
+from shared.bus_offsets import TopicShape
 from shared.clock import Clock
 from shared.errors import LogUnavailable
 from shared.events import encode, identity_key
 from shared.triggers import decode
 from tests.fixtures.fake_bus import FakeLog
-from tests.fixtures.fake_profile_store import FakeProfileStore
+from tests.fixtures.fake_generations import FakeGenerations
+from tests.fixtures.fake_profile_store import FakeKeeping, FakeProfileStore
 from tests.fixtures.fake_readers import FakeGroupConsumer
 from tests.fixtures.waiting import eventually
 from tests.unit.profile.builders import NOW, base, bought, carted, viewed
@@ -39,6 +43,10 @@ class System:
     def __init__(self) -> None:
         self.log = FakeLog(partitions=2)
         self.store = FakeProfileStore()
+        self.generations = FakeGenerations()
+
+    async def shape(self) -> TopicShape:
+        return TopicShape("topic-1", self.log.partitions("events"))
 
     def write(self, *sequence: facts.Fact) -> None:
         for fact in sequence:
@@ -56,12 +64,17 @@ class System:
             publisher = Publisher(producer, "", clock)  # type: ignore[arg-type]
             cache = IdentityCache(100)
             timers = TimerLoop(self.store, publisher, cache, clock)  # type: ignore[arg-type]
+            store, generations = cast(Any, self.store), cast(Any, self.generations)
+            group = self.log._groups.get("profile")
+            commits = group.committed.values() if group else []
+            generation = await begin_generation(generations, await self.shape(), list(commits))
             worker = Worker(
-                self.store,  # type: ignore[arg-type]
-                publisher,
+                store,
+                Applier(store, publisher, cache),
                 timers,
-                cache,
-                PendingOffsets(delay_s),
+                Following(generations, store, generation, self.shape),
+                PendingOffsets(),
+                cast(Any, FakeKeeping(self.store, delay_s)),
                 max_records=3,
             )
             stop = asyncio.Event()
@@ -70,6 +83,7 @@ class System:
                 topics=["events"],
                 on_assigned=worker.assigned,
                 on_revoked=worker.revoked,
+                complete=True,
             ) as consumer:
                 task = asyncio.create_task(worker.run(consumer, stop))
                 try:
@@ -82,7 +96,11 @@ class System:
 
     def drained(self) -> bool:
         committed = self.log._groups["profile"].committed
-        return all(committed.get(("events", n), 0) == self.log.end(("events", n)) for n in range(2))
+        return all(
+            self.log.end(("events", n))
+            == (committed["events", n].offset if ("events", n) in committed else 0)
+            for n in range(2)
+        )
 
     async def settle(self, clock: Clock = STILL) -> None:
         async with self.worker(clock):
@@ -305,8 +323,10 @@ async def test_timers_wait_until_the_log_has_been_read_to_its_end() -> None:
 
 
 async def test_the_lag_of_partitions_that_went_is_told_no_longer() -> None:
-    store, pending = FakeProfileStore(), PendingOffsets(0.0)
-    worker = Worker(store, None, None, IdentityCache(1), pending)  # type: ignore[arg-type]
+    store = FakeProfileStore()
+    applier = Applier(store, None, IdentityCache(1))  # type: ignore[arg-type]
+    keeping = cast(Any, FakeKeeping(store))
+    worker = Worker(store, applier, None, None, PendingOffsets(), keeping)  # type: ignore[arg-type]
     metrics.LAG.labels(0).set(5)
     await worker.revoked([("events", 0)])
     assert REGISTRY.get_sample_value("attune_profile_lag", {"partition": "0"}) is None
@@ -328,9 +348,9 @@ async def test_a_store_that_forgot_is_folded_again_from_what_is_committed() -> N
 
 
 def test_nothing_is_committed_on_a_server_that_restarted() -> None:
-    pending = PendingOffsets(1.0)
-    pending.applied({("events", 0): 5}, 0.0)
-    assert not pending.has_durable(0.9)
-    assert pending.has_durable(1.0)
+    pending = PendingOffsets()
+    pending.applied({("events", 0): 5}, 1.0)
+    assert pending.durable(0.9) == {}
     pending.forget({("events", 0)})
     assert pending.durable(1.0) == {}
+    assert pending.empty

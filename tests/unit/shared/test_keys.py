@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.keys import Keys
+from shared.keys import Keys, generation_pointer, rebuild_lease
+
+KEYS = Keys("", "g1")
 
 
 def tag(key: str) -> str:
@@ -13,12 +15,12 @@ def tag(key: str) -> str:
 
 
 def test_an_identity_is_one_key_with_its_own_hash_tag() -> None:
-    assert tag(Keys().profile("c:alice")) == "c:alice"
-    assert Keys().profile("c:sam") != Keys().profile("a:sam")
+    assert tag(KEYS.profile("c:alice")) == "c:alice"
+    assert KEYS.profile("c:sam") != KEYS.profile("a:sam")
 
 
 def test_the_item_statistics_of_a_partition_share_a_hash_tag() -> None:
-    keys = Keys()
+    keys = KEYS
     together = [keys.item_position(3), keys.item_buckets(3), keys.item_bucket(3, 99)]
     assert len({tag(key) for key in together}) == 1
     assert tag(keys.item_position(4)) != tag(keys.item_position(3))
@@ -28,10 +30,16 @@ def test_the_item_statistics_of_a_partition_share_a_hash_tag() -> None:
     "key",
     [
         lambda keys: keys.profile("c:alice"),
-        lambda keys: keys.claim(),
         lambda keys: keys.item_position(0),
         lambda keys: keys.timers(0),
     ],
 )
 def test_namespaces_keep_shops_apart(key: Callable[[Keys], str]) -> None:
-    assert key(Keys("one")) != key(Keys("two")) != key(Keys())
+    assert len({key(Keys(shop, "g1")) for shop in ("one", "two", "")}) == 3
+    assert key(Keys("one", "g1")) != key(Keys("one", "g2"))
+
+
+@pytest.mark.parametrize("key", [generation_pointer, rebuild_lease])
+def test_what_belongs_to_the_deployment_carries_no_generation(key: Callable[[str], str]) -> None:
+    assert tag(key("one")) == "deployment"
+    assert len({key("one"), key("two"), key("")}) == 3

@@ -1,0 +1,142 @@
+"""One batch of facts, applied: steps 1 to 7 of the profile loop (see `worker`), and their memory.
+
+Invariant: what is held in memory is what was written; after any failure `forget` is called and the
+batch is taken up again.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from services.profile import metrics
+from services.profile.batch import (
+    Decoded,
+    Effects,
+    decode_batch,
+    fold_identity,
+    item_increments,
+)
+from services.profile.cache import IdentityCache
+from services.profile.counting import count_verdicts
+from services.profile.identity import Identity
+from services.profile.publisher import Publisher
+from services.profile.stages import Stages
+from services.profile.store import ProfileStore
+from services.profile.store_values import DueTimer, ItemBatch
+from shared.bus import Record, TopicPartition
+from shared.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+SAVE_ATTEMPTS: Final = 20
+
+Records = Mapping[TopicPartition, Sequence[Record]]
+
+
+class Applier:
+    """Applies batches to one store. Without a publisher nothing is published: outboxes stay."""
+
+    def __init__(
+        self, store: ProfileStore, publisher: Publisher | None, cache: IdentityCache
+    ) -> None:
+        self._store = store
+        self._publisher = publisher
+        self._cache = cache
+        self._item_positions: dict[int, int] = {}
+        self.stages = Stages()
+
+    def forget(self) -> None:
+        """Drops what is held in memory: the next batch reads everything anew."""
+        self._cache.clear()
+        self._item_positions.clear()
+
+    async def apply(self, records: Records) -> None:
+        """Folds, writes and publishes. May be called again with what failed, or part of it."""
+        with self.stages.measure("decode"):
+            decoded = decode_batch(record for batch in records.values() for record in batch)
+        if decoded.malformed:
+            metrics.MALFORMED.inc(decoded.malformed)
+            log.error("records in events are no facts", extra={"records": decoded.malformed})
+        identities = await self._load(decoded.deliveries)
+        with self.stages.measure("fold"):
+            effects = {
+                key: fold_identity(identities[key], deliveries)
+                for key, deliveries in decoded.deliveries.items()
+            }
+        with self.stages.measure("store"):
+            await self._count_items(records, decoded, effects)
+            await self._schedule(decoded, effects)
+            await self._save(identities, decoded, effects)
+        with self.stages.measure("publish"):
+            outdated = await self._publish(identities, effects)
+        self._cache.put(identities[key] for key in identities.keys() - outdated)
+        count_verdicts(decoded, effects)
+        metrics.CACHED.set(len(self._cache))
+
+    async def _load(self, deliveries: Mapping[str, object]) -> dict[str, Identity]:
+        with self.stages.measure("load"):
+            identities = self._cache.take(deliveries)
+            missing = [key for key in deliveries if key not in identities]
+            if missing:
+                identities |= await self._store.load(missing)
+        return identities
+
+    async def _count_items(
+        self, records: Records, decoded: Decoded, effects: Mapping[str, Effects]
+    ) -> None:
+        ends = {partition: batch[-1].offset for (_, partition), batch in records.items()}
+        unknown = [partition for partition in ends if partition not in self._item_positions]
+        if unknown:
+            self._item_positions |= await self._store.item_positions(unknown)
+        while True:
+            added = item_increments(decoded.deliveries, effects, self._item_positions)
+            batches = [
+                ItemBatch(partition, self._item_positions[partition], ends[partition], increments)
+                for partition, increments in added.items()
+            ]
+            if not batches:
+                return
+            standing = await self._store.count_items(batches)
+            for batch, position in zip(batches, standing, strict=True):
+                self._item_positions[batch.partition] = position
+            if standing == [batch.position for batch in batches]:
+                return
+
+    async def _schedule(self, decoded: Decoded, effects: Mapping[str, Effects]) -> None:
+        await self._store.schedule(
+            DueTimer(decoded.deliveries[key][0].partition, key, effect.due)
+            for key, effect in effects.items()
+            if effect.due is not None
+        )
+
+    async def _save(
+        self, identities: dict[str, Identity], decoded: Decoded, effects: dict[str, Effects]
+    ) -> None:
+        waiting = [identities[key] for key, effect in effects.items() if effect.changed]
+        for _ in range(SAVE_ATTEMPTS):
+            refused = [identity.key for identity in await self._store.save(waiting)]
+            if not refused:
+                return
+            metrics.CONFLICTS.inc(len(refused))
+            identities |= await self._store.load(refused)
+            effects |= {
+                key: fold_identity(identities[key], decoded.deliveries[key]) for key in refused
+            }
+            waiting = [identities[key] for key in refused if effects[key].changed]
+        raise Unavailable("profiles are being written by another process at the same time")
+
+    async def _publish(
+        self, identities: Mapping[str, Identity], effects: Mapping[str, Effects]
+    ) -> set[str]:
+        messages = [message for effect in effects.values() for message in effect.messages]
+        forwarded = [entry for effect in effects.values() for entry in effect.forwarded]
+        if self._publisher is None or (not messages and not forwarded):
+            return set()
+        await self._publisher.publish(forwarded, messages)
+        sent = [identities[key] for key, effect in effects.items() if effect.forwarded]
+        for identity in sent:
+            identity.outbox = []
+        # Where somebody wrote in between, the entries stay and are published again: that is safe.
+        outdated = {identity.key for identity in await self._store.save(sent)}
+        metrics.CONFLICTS.inc(len(outdated))
+        return outdated
