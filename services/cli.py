@@ -23,6 +23,10 @@ TARGETS = {
     "recommend": Target(
         "services.recommend.main:command", "Serve offers, and the catalogue's admin endpoints."
     ),
+    "archive": Target(
+        "services.ingest.archive.main:command",
+        "Write events and decisions to Delta tables, each record once.",
+    ),
     "import": Target(
         "services.ingest.imports.main:command",
         "Send a CSV or JSON-lines export down the path of live events.",

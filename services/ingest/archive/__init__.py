@@ -1,0 +1,1 @@
+"""`attune archive`: `events` and `decisions` into Delta tables, each record exactly once."""
