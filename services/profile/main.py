@@ -88,6 +88,7 @@ async def _open(
     generation = await begin_generation(generations, found, commits.values())
     store = ProfileStore(redis, Keys(settings.namespace, generation.token), found.incarnation)
     keeping = Keeping(redis, watch, volatile=settings.store_durability == "volatile")
+    await keeping.until()
     producer = await stack.enter_async_context(Producer.open(settings))
     publisher = Publisher(producer, settings.namespace, settings.clock)
     cache = IdentityCache(own.cached)

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from services.local.store import EmbeddedStore
 from services.profile.identity import Delivery, Identity, apply
 from services.profile.store import BUCKETS_KEPT, ProfileStore
+from services.profile.store_keeping import Keeping
 from services.profile.store_values import DueTimer, ItemBatch, RecreatedTopic
 from shared.errors import StoreForgot, StoreUnavailable
 from shared.keys import Keys
@@ -202,7 +203,10 @@ async def test_a_restarted_server_is_noticed_before_anything_is_written(
 ) -> None:
     watch = ServerWatch()
     async with open_redis(Settings(redis=own_store.url), watch=watch) as client:
-        store = ProfileStore(client, Keys(namespace, "g1"), "topic-1", watch)
+        store, keeping = (
+            ProfileStore(client, Keys(namespace, "g1"), "topic-1"),
+            Keeping(client, watch),
+        )
         written = identity()
         await store.save([written])
         await asyncio.to_thread(own_store.kill)
@@ -213,6 +217,6 @@ async def test_a_restarted_server_is_noticed_before_anything_is_written(
         with pytest.raises(StoreForgot):
             await store.save([written])
         with pytest.raises(StoreForgot):
-            await store.ping()
-        await store.accept_server()
+            await keeping.until()
+        await keeping.accept_servers()
         assert (await store.load(["c:alice"]))["c:alice"].positions.get(3) in {None, 11}
