@@ -21,6 +21,7 @@ from services.ingest.decide import Decider
 from services.ingest.enrich import KnownItems
 from services.ingest.normalise import MAX_BYTES
 from services.ingest.pipeline import Pipeline
+from services.ingest.raw_topics import RawTopics
 from services.ingest.settings import IngestSettings
 from shared.bus import GroupConsumer, Producer, Tail
 from shared.errors import LogUnavailable
@@ -52,7 +53,8 @@ def command(port: int | None) -> None:
 
 
 async def serve(settings: Settings, own: IngestSettings) -> None:
-    """Runs until a signal. Raises LogUnavailable or SettingsError where it cannot start."""
+    """Runs until a signal. Raises LogUnavailable or SettingsError where it cannot start, and
+    RecreatedTopic whenever a raw topic is not the one that was read."""
     checks: dict[str, Check] = {"log": starting}
     async with AsyncExitStack() as stack:
         _on_signals(_cancel_current())
@@ -65,12 +67,15 @@ async def serve(settings: Settings, own: IngestSettings) -> None:
             Tail.open(settings, [CATALOGUE.named(settings.namespace)])
         )
         await catch_up(tail, items)
-        pipeline = build_pipeline(settings, own, producer, items)
+        group = named(INGEST_GROUP, settings.namespace)
+        raw = [topic.named(settings.namespace) for topic in RAW]
+        raw_topics = await RawTopics.find(settings, group, raw)
+        pipeline = build_pipeline(settings, own, producer, items, raw_topics)
         consumer = await stack.enter_async_context(
             GroupConsumer.open(
                 settings,
-                group=named(INGEST_GROUP, settings.namespace),
-                topics=[topic.named(settings.namespace) for topic in RAW],
+                group=group,
+                topics=raw,
                 on_revoked=pipeline.drain,
                 instance_id=own.instance_id or None,
             )
@@ -86,7 +91,11 @@ async def serve(settings: Settings, own: IngestSettings) -> None:
 
 
 def build_pipeline(
-    settings: Settings, own: IngestSettings, producer: Producer, items: KnownItems
+    settings: Settings,
+    own: IngestSettings,
+    producer: Producer,
+    items: KnownItems,
+    raw_topics: RawTopics | None = None,
 ) -> Pipeline:
     """The pipeline on the deployment's own topics."""
     limits = {topic.named(settings.namespace): MAX_BYTES[topic.name] for topic in RAW}
@@ -96,6 +105,7 @@ def build_pipeline(
         events_topic=EVENTS.named(settings.namespace),
         dead_letters_topic=DEAD_LETTERS.named(settings.namespace),
         max_records=own.max_records,
+        raw_topics=raw_topics,
     )
 
 

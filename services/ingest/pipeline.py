@@ -26,6 +26,7 @@ from typing import Final
 from services.ingest import metrics
 from services.ingest.decide import Decider, Outcome
 from services.ingest.delivery import Delivery
+from services.ingest.raw_topics import RawTopics
 from shared.bus import GroupConsumer, Producer, Record, TopicPartition
 from shared.clock import real_now_ms
 from shared.errors import LogUnavailable, Rebalanced
@@ -38,6 +39,7 @@ _DRAIN_S: Final = 25.0
 """Less than the group waits for a member to let go of its partitions."""
 _POLL_MS: Final = 250
 _COMMIT_S: Final = 0.5
+_CHECK_S: Final = 10.0
 
 
 class Pipeline:
@@ -51,12 +53,15 @@ class Pipeline:
         events_topic: str,
         dead_letters_topic: str,
         max_records: int,
+        raw_topics: RawTopics | None = None,
     ) -> None:
         self._producer = producer
         self._decider = decider
         self._events_topic = events_topic
         self._dead_letters_topic = dead_letters_topic
         self._max_records = max_records
+        self._raw_topics = raw_topics
+        self._next_check = time.monotonic() + _CHECK_S
         self._sent: dict[TopicPartition, int] = {}
         self._next_commit = 0.0
         self.consumer: GroupConsumer | None = None
@@ -80,11 +85,12 @@ class Pipeline:
             log.warning("partitions were taken away before their batch was committed")
 
     async def run(self, consumer: GroupConsumer) -> None:
-        """Batch after batch, until `stop`. Raises only what is no trouble of the log."""
+        """Batch after batch, until `stop`. Raises only what waiting does not mend."""
         pause = _FIRST_PAUSE_S
         self.consumer = consumer
         while not self._stopping.is_set():
             try:
+                await self._check()
                 batch = await consumer.poll(max_records=self._max_records, timeout_ms=_POLL_MS)
             except LogUnavailable as error:
                 pause = await self._pause("poll", error, pause)
@@ -97,6 +103,13 @@ class Pipeline:
                     await self.commit()
         async with self._in_hand:
             await self.commit()
+
+    async def _check(self) -> None:
+        """Now and then: are the raw topics still those that are being read?"""
+        now = time.monotonic()
+        if self._raw_topics is not None and now >= self._next_check:
+            self._next_check = now + _CHECK_S
+            await self._raw_topics.check()
 
     async def process(self, batch: dict[TopicPartition, list[Record]]) -> None:
         """Steps 2 to 4 for one batch.
@@ -125,8 +138,19 @@ class Pipeline:
         consumer, offsets = self.consumer, dict(self._sent)
         if consumer is None or not offsets:
             return
-        if await self._until_done("commit", lambda: _commit(consumer, offsets)):
+        if await self._until_done("commit", lambda: self._commit(consumer, offsets)):
             self._sent.clear()
+
+    async def _commit(self, consumer: GroupConsumer, offsets: dict[TopicPartition, int]) -> None:
+        """Commits what is still ours; what moved is sent again, and committed, by its owner."""
+        mine = consumer.assigned()
+        offsets = {partition: at for partition, at in offsets.items() if partition in mine}
+        named = {"": offsets} if self._raw_topics is None else self._raw_topics.by_id(offsets)
+        try:
+            for incarnation, part in named.items():
+                await consumer.commit(part, incarnation)
+        except Rebalanced:
+            log.info("partitions moved before a commit; their new owner repeats the batch")
 
     async def _until_done(self, step: str, work: Callable[[], Awaitable[None]]) -> bool:
         """Repeats a step until it succeeds; False where `stop` came while the log was away."""
@@ -152,15 +176,6 @@ class Pipeline:
         except TimeoutError:
             pass
         return min(pause * 2, _LONGEST_PAUSE_S)
-
-
-async def _commit(consumer: GroupConsumer, offsets: dict[TopicPartition, int]) -> None:
-    """Commits what is still ours. What moved is committed by its new owner, after sending again."""
-    mine = consumer.assigned()
-    try:
-        await consumer.commit({part: at for part, at in offsets.items() if part in mine})
-    except Rebalanced:
-        log.info("partitions moved before a commit; their new owner repeats the batch")
 
 
 def _count(records: Sequence[Record], outcomes: Sequence[Outcome]) -> None:

@@ -166,7 +166,7 @@ async def test_a_mended_event_applies_with_its_original_position(
 
 
 class _DiesBeforeCommit(GroupConsumer):
-    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    async def commit(self, offsets: Mapping[TopicPartition, int], metadata: str = "") -> None:
         raise RuntimeError("killed")
 
 
