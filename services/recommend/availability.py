@@ -4,7 +4,6 @@ Between the catalogue (rows, catalogue/index.py) and the pipeline. Kept as one s
 country, so that a request filters by indexing. Pure: times are arguments.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -98,7 +97,6 @@ class Stock:
     id_order: Numbers = field(default_factory=lambda: NO_NUMBERS)
     row_of: Numbers = field(default_factory=lambda: np.full(64, NO_ROW, dtype=np.int64))
     """Rows by number, NO_ROW for what the catalogue never had; number_of: the reverse."""
-    _row_of_id: dict[str, int] = field(default_factory=dict)
     _aligned: int = 0
     _available: dict[str | None, Availability] = field(default_factory=dict)
 
@@ -126,7 +124,6 @@ class Stock:
             self.row_of = grown(self.row_of, number + 1, NO_ROW)
             self.number_of = grown(self.number_of, row + 1)
             self.number_of[row] = number
-            self._row_of_id[ids[row]] = row
             if number:
                 self.row_of[number] = row
         self._aligned = len(ids)
@@ -138,7 +135,3 @@ class Stock:
     def size(self) -> int:
         """How many rows are aligned: the length of `id_order`."""
         return self._aligned
-
-    def rows_of(self, items: Iterable[str]) -> list[int]:
-        """Rows of those of the items that the catalogue ever had."""
-        return [row for row in map(self._row_of_id.get, items) if row is not None]

@@ -4,18 +4,18 @@ Sixth step of `pipeline`. Pure. Evidence is the shopper's own events, a preferen
 never another shopper.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
-from services.recommend.arrays import Numbers
-from services.recommend.candidates.affinity import Tastes
-from services.recommend.candidates.bought_together import Pairs, cause_of
-from services.recommend.candidates.sessions import Neighbours, why_neighbours
+from services.recommend.candidates.bought_together import Pairs
+from services.recommend.candidates.pool import Pool, Shopper
+from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.catalogue.index import Catalogue
-from services.recommend.compiled import compiled
-from services.recommend.features import FEATURES, Matrix
+from services.recommend.features import FEATURES
+from services.recommend.grounds import NOTHING, SESSION, TOGETHER, WIDTH, ground
 from services.recommend.popularity import Popularity, column_of, label_of
+from services.recommend.ranking import Shown
 from services.recommend.situation import Situation
 from shared.catalogue import OfferChanged
 from shared.decisions import Reason
@@ -30,93 +30,81 @@ CATALOGUE: Final = "catalogue"
 EXPLORATION: Final = "exploration"
 PROMOTION: Final = "promotion"
 
-MOST_REASONS: Final = 2
-_NOTHING: Final = -1
 _NAMES: Final = tuple(FEATURES)
-_SESSION: Final = _NAMES.index("session")
-_TOGETHER: Final = _NAMES.index("together")
 _COUNTED: Final = {_NAMES.index("trend"): TRENDING, _NAMES.index("conversion"): CONVERTS}
 _FIELDS: Final = {
     _NAMES.index(name): field
     for name, field in (("category", "category"), ("brand", "brand"), ("price", "price_band"))
 }
 """Of features, by place: the affinity field of a preference, the code of what is counted."""
-
-
-class Grounds(NamedTuple):
-    """What the sources found, beside the scores: the neighbours and the items they were asked
-    for, the whole session and the anchors to complete, as item numbers."""
-
-    neighbours: Neighbours | None
-    asked: list[int]
-    session: list[int]
-    anchors: list[int]
-    tastes: Tastes
+_UNKNOWN: Final = [Reason(code=CATALOGUE)]
 
 
 class Explainer:
-    """Explains the items of one answer."""
+    """Explains the items of one answer. `ids`: items by number."""
 
     def __init__(
         self,
         situation: Situation,
-        grounds: Grounds,
+        shopper: Shopper,
         pairs: Pairs,
         ids: list[str],
         popularity: Popularity,
+        catalogue: Catalogue,
     ) -> None:
         self._situation = situation
-        self._grounds = grounds
+        self._shopper = shopper
         self._pairs = pairs
         self._ids = ids
         self._popularity = popularity
+        self._catalogue = catalogue
         self._events: dict[int, list[dict[str, Any]]] = {}
+        self._likes: dict[tuple[int, int], Reason | None] = {}
 
     def explain(
-        self,
-        moved: Matrix,
-        rows: list[int],
-        numbers: list[int],
-        catalogue: Catalogue,
+        self, shown: Shown, pool: Pool, sessions: SessionIndex, numbers: list[int], rows: list[int]
     ) -> list[list[Reason]]:
-        """Reasons of each item (row, number and how much each feature moved its score, side by
-        side), the strongest first."""
-        shared = self._shared(numbers)
-        counted = self._popularity.reason
+        """Reasons of each item (number and row, side by side), the strongest first."""
+        found = ground(
+            shown.moved,
+            np.array(numbers, dtype=np.int64),
+            pool.neighbours,
+            np.array(self._shopper.asked, dtype=np.int64),
+            np.array(self._shopper.partners, dtype=np.int64),
+            sessions.arrays(),
+            self._pairs.lists.arrays(),
+        ).tolist()
+        counted, reason_for = self._popularity.reason, self._reason
         explained = []
-        for place, features in enumerate(_strongest(moved).tolist()):
+        for number, row, grounds in zip(numbers, rows, found, strict=True):
             reasons: list[Reason] = []
-            for feature in features:
-                if feature == _NOTHING:
-                    break
-                reason: Reason | None
-                if feature == _SESSION:
-                    reason = self._similar(numbers[place], *shared[place])
-                elif feature in _COUNTED:
-                    reason = counted(_COUNTED[feature], rows[place])
-                elif feature == _TOGETHER:
-                    reason = self._completes(numbers[place])
-                elif feature in _FIELDS:
-                    reason = self._liked(catalogue, rows[place], _FIELDS[feature])
-                else:
-                    reason = None
+            for at in range(0, len(grounds), WIDTH):
+                feature = grounds[at]
+                if feature == NOTHING:
+                    continue
+                code = _COUNTED.get(feature)
+                reason = (
+                    reason_for(feature, number, row, grounds[at + 1], grounds[at + 2])
+                    if code is None
+                    else counted(code, row)
+                )
                 if reason is not None:
                     reasons.append(reason)
-            explained.append(reasons or [Reason(code=CATALOGUE)])
+            explained.append(reasons or _UNKNOWN)
         return explained
 
-    def _shared(self, numbers: list[int]) -> list[tuple[int, int]]:
-        if self._grounds.neighbours is None or not numbers:
-            return [(0, 0)] * len(numbers)
-        return why_neighbours(self._grounds.neighbours, numbers)
+    def _reason(self, feature: int, number: int, row: int, one: int, other: int) -> Reason | None:
+        if feature == SESSION:
+            return self._similar(number, one, other)
+        if feature == TOGETHER:
+            return self._completes(number, self._shopper.anchors[one])
+        return self._liked(feature, row) if feature in _FIELDS else None
 
-    def _similar(self, number: int, sessions: int, position: int) -> Reason | None:
+    def _similar(self, number: int, sessions: int, position: int) -> Reason:
         """What the shopper shares with such sessions, which is never the offered item itself."""
-        if not sessions:
-            return None
         if not position:
             return Reason(code=RECENTLY_VIEWED, evidence={"events": self._own(number)})
-        events = self._own(self._grounds.asked[position - 1])
+        events = self._own(self._shopper.asked[position - 1])
         return Reason(code=SIMILAR_SESSIONS, evidence={"events": events, "sessions": sessions})
 
     def _own(self, number: int) -> list[dict[str, Any]]:
@@ -126,38 +114,25 @@ class Explainer:
             known = self._events[number] = self._situation.evidence(self._ids[number])
         return known
 
-    def _completes(self, number: int) -> Reason | None:
-        anchor = cause_of(self._pairs, self._grounds.anchors, number)
-        if anchor is None:
-            return None
+    def _completes(self, number: int, anchor: int) -> Reason:
         orders = self._pairs.together(anchor, number)
         return Reason(
             code=BOUGHT_TOGETHER, evidence={"events": self._own(anchor), "orders": orders}
         )
 
-    def _liked(self, catalogue: Catalogue, row: int, name: str) -> Reason | None:
-        known = self._grounds.tastes.get(name, {})
-        code = int(column_of(catalogue, name)[row])
-        if code not in known:
-            return None
-        share = round(known[code] / (sum(known.values()) or 1), 3)
-        evidence = {"field": name, "value": label_of(catalogue, name, code), "share": share}
-        return Reason(code=AFFINITY, evidence=evidence)
-
-
-@compiled("int64[:, ::1](float64[:, ::1])")
-def _strongest(moved: Matrix) -> Numbers:
-    """By item the features that raised its score most, of equal ones the first named."""
-    found = np.full((len(moved), MOST_REASONS), _NOTHING)
-    for item in range(len(moved)):
-        for place in range(MOST_REASONS):
-            most = 0.0
-            for feature in range(moved.shape[1]):
-                value = moved[item, feature]
-                if value > most and (place == 0 or feature != found[item, 0]):
-                    most = value
-                    found[item, place] = feature
-    return found
+    def _liked(self, feature: int, row: int) -> Reason | None:
+        name = _FIELDS[feature]
+        code = int(column_of(self._catalogue, name)[row])
+        if (feature, code) in self._likes:
+            return self._likes[feature, code]
+        known = self._shopper.tastes.get(name, {})
+        reason = None
+        if code in known:
+            share = round(known[code] / (sum(known.values()) or 1), 3)
+            value = label_of(self._catalogue, name, code)
+            reason = Reason(code=AFFINITY, evidence={"field": name, "value": value, "share": share})
+        self._likes[feature, code] = reason
+        return reason
 
 
 def why_promoted(offer: OfferChanged) -> Reason:

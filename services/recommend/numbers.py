@@ -4,6 +4,7 @@ Numbers are given out for the life of a process and never reused. Number 0 is no
 """
 
 from collections.abc import Iterable
+from itertools import repeat
 from threading import Lock
 from typing import Final
 
@@ -46,7 +47,10 @@ class ItemNumbers:
         """The item's number, or NO_ITEM where it has none."""
         return self._numbers.get(item, NO_ITEM)
 
+    def numbers_of(self, items: Iterable[str]) -> list[int]:
+        """The items' numbers, side by side, NO_ITEM where one has none."""
+        return list(map(self._numbers.get, items, repeat(NO_ITEM)))
+
     def known_among(self, items: Iterable[str]) -> list[int]:
         """The numbers of those items that have one, in their order."""
-        get = self._numbers.get
-        return [number for number in map(get, items) if number]
+        return list(filter(None, map(self._numbers.get, items)))

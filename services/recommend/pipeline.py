@@ -13,30 +13,20 @@ catalogue   nobody was seen in the shop yet: items in the order of their ids
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
 
-from services.recommend.arrays import NO_NUMBERS, NO_SCORES, best_first
 from services.recommend.availability import Availability, Stock
-from services.recommend.candidates.affinity import preferred, tastes_of
-from services.recommend.candidates.bought_together import Pairs, score_together
-from services.recommend.candidates.pool import Found, Pool, Pooling
-from services.recommend.candidates.sessions import (
-    NeighbourSettings,
-    SessionIndex,
-    ask_neighbours,
-)
-from services.recommend.candidates.trending import catalogue_order, trending
+from services.recommend.candidates.bought_together import Pairs
+from services.recommend.candidates.pool import Pool, Pooling, Shopper, number, pack
+from services.recommend.candidates.sessions import NeighbourSettings, SessionIndex
+from services.recommend.candidates.trending import catalogue_order
 from services.recommend.experiment import draw_items
-from services.recommend.explain import CATALOGUE, Explainer, Grounds, why_promoted, why_random
+from services.recommend.explain import CATALOGUE, Explainer, why_promoted, why_random
 from services.recommend.features import Matrix
-from services.recommend.policy import Rules, counted, personal_rules
+from services.recommend.policy import REASON_NAMES, counted, withheld_rows
 from services.recommend.popularity import Popularity
-from services.recommend.ranking import Ranker, Shown, choose
+from services.recommend.ranking import Ranker, Shown
 from services.recommend.situation import Situation
 from shared.decisions import Arm, Fallback, Filtered, OfferedItem, Reason
-
-MOST_OF_SESSIONS: Final = 300
-"""Items of session neighbours that become candidates."""
 
 
 @dataclass(slots=True)
@@ -84,63 +74,40 @@ def decide(
     moment: Moment,
 ) -> Choice:
     """Choose n items for this situation."""
-    available = knowledge.stock.available(country, moment.now, moment.real_ms)
-    rules = personal_rules(situation, knowledge.stock)
-    if arm == "random":
-        return decide_randomly(situation, knowledge, available, rules, n, moment)
-    found, grounds = find_candidates(situation, knowledge, moment.late)
     stock, popularity = knowledge.stock, knowledge.popularity
+    available = stock.available(country, moment.now, moment.real_ms)
+    if arm == "random":
+        return decide_randomly(situation, knowledge, available, n, moment)
+    limits, pairs = knowledge.neighbours, knowledge.pairs
+    shopper = number(situation, stock, pairs, popularity, limits, moment.late)
     pool = knowledge.pooling.collect(
-        found, stock, available, popularity, grounds.session, rules, grounds.tastes
+        pack(shopper, situation, stock),
+        limits,
+        knowledge.sessions,
+        pairs,
+        popularity,
+        stock,
+        available,
     )
-    scores = knowledge.ranker.score(pool.features)
     categories = stock.catalogue.columns.category
-    shown = choose(scores, pool.rows, pool.features, stock.id_order, categories, n)
-    items = explain_items(situation, knowledge, grounds, shown, moment.now)
-    fallback = rung(situation, found, pool)
+    shown = knowledge.ranker.choose(pool.rows, pool.features, stock.id_order, categories, n)
+    items = explain_items(situation, knowledge, shopper, pool, shown, moment.now)
+    fallback = rung(situation, pool)
     if len(items) < n:
-        fill_up(items, knowledge, available, rules, n, moment.now)
+        fill_up(items, situation, knowledge, available, n, moment.now)
     return Choice(
         items=items,
         filtered=counted(pool.withheld),
         fallback=fallback,
         features=shown.features,
         propensities=[1.0] * len(items),
-        sources=found.counts(),
+        sources=pool.counts(),
     )
 
 
-def find_candidates(
-    situation: Situation, knowledge: Knowledge, late: Callable[[], bool]
-) -> tuple[Found, Grounds]:
-    """Ask each source, the most personal first; once it is late only what costs nothing."""
-    stock, numbers = knowledge.stock, knowledge.stock.numbers
-    session = numbers.known_among(situation.session)
-    asked = session[-knowledge.neighbours.last_items :]
-    neighbours = None
-    alike, together, liked = NO_NUMBERS, NO_NUMBERS, NO_NUMBERS
-    votes, cosines = NO_SCORES, NO_SCORES
-    anchors: list[int] = []
-    if asked and not late():
-        neighbours, alike, votes = ask_neighbours(knowledge.sessions, asked, knowledge.neighbours)
-        if len(alike) > MOST_OF_SESSIONS:
-            alike, votes = best_first(alike, votes, MOST_OF_SESSIONS)
-    if situation.anchors and not late():
-        anchors = numbers.known_among(situation.anchors)
-        together, cosines = score_together(knowledge.pairs, anchors)
-    tastes = tastes_of(situation.affinities, stock.catalogue)
-    if tastes and not late():
-        liked = preferred(tastes, knowledge.popularity, stock.catalogue)
-    wanted = trending(knowledge.popularity)
-    return (
-        Found(alike, votes, together, cosines, liked, wanted),
-        Grounds(neighbours, asked, session, anchors, tastes),
-    )
-
-
-def rung(situation: Situation, found: Found, pool: Pool) -> Fallback:
+def rung(situation: Situation, pool: Pool) -> Fallback:
     """How far down the ladder this answer stands."""
-    personal = found.personal
+    personal = pool.personal
     if personal and (situation.profiled or situation.consent_mode == "context_only"):
         return "none"
     if personal:
@@ -149,24 +116,28 @@ def rung(situation: Situation, found: Found, pool: Pool) -> Fallback:
 
 
 def explain_items(
-    situation: Situation, knowledge: Knowledge, grounds: Grounds, shown: Shown, now: int
+    situation: Situation,
+    knowledge: Knowledge,
+    shopper: Shopper,
+    pool: Pool,
+    shown: Shown,
+    now: int,
 ) -> list[OfferedItem]:
     """The chosen as offers, with their reasons and promotions."""
-    stock = knowledge.stock
+    stock, catalogue = knowledge.stock, knowledge.stock.catalogue
     explainer = Explainer(
-        situation, grounds, knowledge.pairs, stock.numbers.ids, knowledge.popularity
+        situation, shopper, knowledge.pairs, stock.numbers.ids, knowledge.popularity, catalogue
     )
-    rows = shown.rows.tolist()
+    rows, scores = shown.rows.tolist(), shown.scores.tolist()
     numbers = stock.number_of[shown.rows].tolist()
-    moved = knowledge.ranker.contributions(shown.features)
-    explained = explainer.explain(moved, rows, numbers, stock.catalogue)
-    ids, scores = stock.catalogue.ids, shown.scores.tolist()
+    explained = explainer.explain(shown, pool, knowledge.sessions, numbers, rows)
     offered = zip(range(1, len(rows) + 1), rows, scores, explained, strict=True)
-    if stock.catalogue.has_offers:
+    if catalogue.has_offers:
         return [
             offer_item(knowledge, row, rank, score, reasons, now)
             for rank, row, score, reasons in offered
         ]
+    ids = catalogue.ids
     return [
         OfferedItem(id=ids[row], rank=rank, score=round(score, 6), explore=False, reasons=reasons)
         for rank, row, score, reasons in offered
@@ -194,15 +165,16 @@ def offer_item(
 
 def fill_up(
     items: list[OfferedItem],
+    situation: Situation,
     knowledge: Knowledge,
     available: Availability,
-    rules: Rules,
     n: int,
     now: int,
 ) -> None:
     """Append what the catalogue has next until there are n items, or nothing is left."""
     catalogue = knowledge.stock.catalogue
-    taken = frozenset(catalogue.rows([item.id for item in items]).tolist()).union(rules.rows)
+    offered = catalogue.rows([item.id for item in items]).tolist()
+    taken = frozenset(offered).union(withheld_rows(situation, knowledge.stock))
     order = catalogue.order()
     order = order[order < len(available.codes)]
     for row in catalogue_order(order, available.codes, taken, n - len(items)):
@@ -214,7 +186,6 @@ def decide_randomly(
     situation: Situation,
     knowledge: Knowledge,
     available: Availability,
-    rules: Rules,
     n: int,
     moment: Moment,
 ) -> Choice:
@@ -223,11 +194,14 @@ def decide_randomly(
     The propensity of each is its chance to stand at its rank: one over the allowed items.
     """
     eligible = available.eligible()
-    concerned = {row: code for row, code in rules.by_row().items() if not available.codes[row]}
+    own = withheld_rows(situation, knowledge.stock)
+    concerned = {row: code for row, code in own.items() if not available.codes[row]}
     rows = draw_items(eligible, frozenset(concerned), n, moment.decision_id)
-    withheld = dict(available.withheld())
+    withheld = [0] * len(REASON_NAMES)
+    for code, count in available.withheld().items():
+        withheld[code] = count
     for code in concerned.values():
-        withheld[code] = withheld.get(code, 0) + 1
+        withheld[code] += 1
     chance = 1.0 / max(len(eligible) - len(concerned), 1)
     items = [
         offer_item(knowledge, row, rank, 0.0, [why_random(chance)], moment.now)

@@ -1,12 +1,17 @@
 """Hard rules: what must not be offered, whatever it scores, and how often each rule said so.
 
 Third step of `pipeline`. Pure. Availability (stock, validity, country) is judged for everybody in
-availability.py; here come the rules that concern one shopper. `Pooling.keep_allowed` applies both.
+availability.py; here come the rules that concern one shopper. `candidates.gathering` applies both.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from services.recommend.arrays import Numbers
 from services.recommend.availability import AVAILABILITY_NAMES, Stock
+from services.recommend.compiled import compiled
 from services.recommend.situation import Situation
 from shared.decisions import Filtered
 
@@ -15,43 +20,52 @@ IN_CART: Final = REASON_NAMES.index("in_cart")
 BOUGHT: Final = REASON_NAMES.index("bought")
 DISMISSED: Final = REASON_NAMES.index("dismissed")
 EXCLUDED: Final = REASON_NAMES.index("excluded")
+OWN_RULES: Final = (DISMISSED, BOUGHT, IN_CART, EXCLUDED)
+"""Of two that concern one item the later holds."""
 
 
-class Rules(NamedTuple):
-    """Rows that this shopper must not be offered, and why, side by side; of two entries for one
-    row the later holds."""
-
-    rows: list[int]
-    codes: list[int]
-
-    def by_row(self) -> dict[int, int]:
-        """Row → reason code."""
-        return dict(zip(self.rows, self.codes, strict=True))
+def own_items(situation: Situation) -> tuple[list[str], list[str], list[str], list[str]]:
+    """The items that each of OWN_RULES withholds."""
+    return situation.dismissed, situation.bought, situation.cart, situation.excluded
 
 
-def personal_rules(situation: Situation, stock: Stock) -> Rules:
-    """What this shopper must not be offered."""
-    rows: list[int] = []
-    codes: list[int] = []
-    for code, items in (
-        (DISMISSED, situation.dismissed),
-        (BOUGHT, situation.bought),
-        (IN_CART, situation.cart),
-        (EXCLUDED, situation.excluded),
-    ):
-        if not items:
-            continue
-        found = stock.rows_of(items)
-        if code == BOUGHT:
-            repeatable = stock.catalogue.columns.repeatable[found].tolist()
-            found = [row for row, again in zip(found, repeatable, strict=True) if not again]
-        rows += found
-        codes += [code] * len(found)
-    return Rules(rows, codes)
+@compiled("int64[:, ::1](int64[::1], int64[::1], int64[::1], boolean[::1])")
+def named_rows(
+    items: Numbers, lengths: Numbers, row_of: Numbers, repeatable: NDArray[np.bool_]
+) -> Numbers:
+    """Rows that a shopper's own rules withhold, and the reason codes, side by side. items: numbers,
+    as many of each rule as `lengths` says; what the catalogue never had is left out."""
+    named = np.empty((2, len(items)), dtype=np.int64)
+    count = at = 0
+    for rule in range(len(lengths)):
+        code = OWN_RULES[rule]
+        for _ in range(lengths[rule]):
+            row = row_of[items[at]] if items[at] < len(row_of) else -1
+            at += 1
+            if row < 0 or (code == BOUGHT and repeatable[row]):
+                continue
+            named[0, count] = row
+            named[1, count] = code
+            count += 1
+    return named[:, :count].copy()
 
 
-def counted(counts: dict[int, int]) -> list[Filtered]:
-    """The counted reasons as the answer shows them, in the order of REASON_NAMES."""
+def withheld_rows(situation: Situation, stock: Stock) -> dict[int, int]:
+    """Rows that this shopper's own rules withhold → reason code."""
+    known = [stock.numbers.numbers_of(items) for items in own_items(situation)]
+    rows, codes = named_rows(
+        np.array([number for items in known for number in items], dtype=np.int64),
+        np.array([len(items) for items in known], dtype=np.int64),
+        stock.row_of,
+        stock.catalogue.columns.repeatable,
+    ).tolist()
+    return dict(zip(rows, codes, strict=True))
+
+
+def counted(counts: list[int]) -> list[Filtered]:
+    """Counts by reason code as the answer shows them, without those of 0."""
     return [
-        Filtered(reason=REASON_NAMES[code], count=count) for code, count in sorted(counts.items())
+        Filtered(reason=REASON_NAMES[code], count=count)
+        for code, count in enumerate(counts)
+        if count
     ]

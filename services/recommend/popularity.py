@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.recommend.arrays import NO_NUMBERS, NO_SCORES, Numbers, Scores, best_first, grown
+from services.recommend.candidates.short_lists import ShortLists
 from services.recommend.catalogue.columns import NONE
 from services.recommend.catalogue.index import Catalogue
 from services.recommend.numbers import NO_ITEM
@@ -35,20 +36,21 @@ class Popularity:
     counts: NDArray[np.int64] = field(
         default_factory=lambda: np.zeros((0, len(KINDS)), dtype=np.int64)
     )
-    _best: dict[tuple[str, int], Numbers] = field(default_factory=dict)
+    lists: ShortLists[tuple[str, int]] = field(default_factory=lambda: ShortLists(MOST_OF_A_GROUP))
     _evidence: dict[int, dict[str, Any]] = field(default_factory=dict)
     _reasons: dict[tuple[str, int], Reason] = field(default_factory=dict)
 
-    def best_of(self, catalogue: Catalogue, name: str, code: int) -> Numbers:
-        """The most trending rows whose field has this code, best first, equal ones by row."""
-        known = self._best.get((name, code))
+    def place(self, catalogue: Catalogue, name: str, code: int) -> int:
+        """Where in `lists` the most trending rows lie whose field has this code, best first, equal
+        ones by row."""
+        known = self.lists.find((name, code))
         if known is None:
             column = column_of(catalogue, name)
             members = np.flatnonzero(column == code)
             # items newer than these sums trend as little as any
             trending = grown(self.trending, len(column))
-            known, _ = best_first(members, trending[members], MOST_OF_A_GROUP)
-            self._best[name, code] = known
+            best, _ = best_first(members, trending[members], MOST_OF_A_GROUP)
+            known = self.lists.put((name, code), best)
         return known
 
     def reason(self, code: str, row: int) -> Reason:

@@ -1,7 +1,7 @@
 """Ranking: features times weights, ties by item id, and no feed of a single category.
 
 Fifth step of `pipeline`. Pure. A learned ranker takes the place of the linear one by the same
-two methods; the linear one stays what is fallen back on.
+method; the linear one stays what is fallen back on.
 """
 
 import math
@@ -33,22 +33,37 @@ RANKED: Final = 3
 """Candidates ranked for each that is offered: as far as another category is looked for."""
 
 
+class Shown(NamedTuple):
+    """The chosen candidates, best first, side by side; moved: how much each feature moved each
+    one's score."""
+
+    rows: Numbers
+    features: Matrix
+    scores: Scores
+    moved: Matrix
+
+
 class Ranker(Protocol):
-    """Whatever scores candidates by their features."""
+    """Whatever scores candidates by their features and chooses the best."""
 
     @property
     def name(self) -> ModelName: ...
 
-    def score(self, features: Matrix) -> Scores: ...
+    def choose(
+        self, rows: Numbers, features: Matrix, id_order: Numbers, categories: Codes, n: int
+    ) -> Shown:
+        """The n candidates to offer, best first, equal scores by item id.
 
-    def contributions(self, features: Matrix) -> Matrix:
-        """How much each feature moved each item's score."""
+        Of one category at most MOST_OF_ONE_CATEGORY while the best RANKED x n hold others; whoever
+        had to wait fills up what stays free. rows, features: side by side; id_order, categories:
+        by row.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class LinearRanker:
-    """A weighted sum of the features."""
+    """A weighted sum of the features: candidates with the same features have the same score."""
 
     name: ModelName
     weights: Mapping[str, float] = field(default_factory=lambda: DEFAULT_WEIGHTS)
@@ -58,13 +73,13 @@ class LinearRanker:
         weights = [float(self.weights.get(feature, 0.0)) for feature in FEATURES]
         object.__setattr__(self, "_vector", np.array(weights))
 
-    def score(self, features: Matrix) -> Scores:
-        """One score a candidate; candidates with the same features have the same score."""
-        return _weigh(features, self._vector)
-
-    def contributions(self, features: Matrix) -> Matrix:
-        """Feature times weight."""
-        return features * self._vector
+    def choose(
+        self, rows: Numbers, features: Matrix, id_order: Numbers, categories: Codes, n: int
+    ) -> Shown:
+        """See Ranker."""
+        most = max(2, math.ceil(n * MOST_OF_ONE_CATEGORY))
+        vector = self._vector
+        return Shown(*_choose(rows, features, vector, id_order, categories, n, most, RANKED * n))
 
 
 @compiled("float64[::1](float64[:, ::1], float64[::1])")
@@ -77,32 +92,6 @@ def _weigh(features: Matrix, weights: Scores) -> Scores:
             total += features[at, column] * weights[column]
         scores[at] = total
     return scores
-
-
-class Shown(NamedTuple):
-    """The chosen candidates, best first, side by side."""
-
-    rows: Numbers
-    features: Matrix
-    scores: Scores
-
-
-def choose(
-    scores: Scores,
-    rows: Numbers,
-    features: Matrix,
-    id_order: Numbers,
-    categories: Codes,
-    n: int,
-) -> Shown:
-    """The n candidates to offer, best first, equal scores by item id.
-
-    Of one category at most MOST_OF_ONE_CATEGORY while the best RANKED x n hold others; whoever
-    had to wait fills up what stays free. scores, rows, features: by place; id_order, categories:
-    by row.
-    """
-    most = max(2, math.ceil(n * MOST_OF_ONE_CATEGORY))
-    return Shown(*_choose(scores, rows, features, id_order, categories, n, most, RANKED * n))
 
 
 @compiled("int64[::1](float64[::1], int64[::1], int64[::1], int64)")
@@ -151,21 +140,24 @@ def _spread(ranked: Numbers, rows: Numbers, categories: Codes, n: int, most: int
 
 
 @compiled(
-    "Tuple((int64[::1], float64[:, ::1], float64[::1]))(float64[::1], int64[::1],"
-    " float64[:, ::1], int64[::1], int32[::1], int64, int64, int64)"
+    "Tuple((int64[::1], float64[:, ::1], float64[::1], float64[:, ::1]))(int64[::1],"
+    " float64[:, ::1], float64[::1], int64[::1], int32[::1], int64, int64, int64)"
 )
 def _choose(
-    scores: Scores,
     rows: Numbers,
     features: Matrix,
+    weights: Scores,
     id_order: Numbers,
     categories: Codes,
     n: int,
     most: int,
     limit: int,
-) -> tuple[Numbers, Matrix, Scores]:
+) -> tuple[Numbers, Matrix, Scores, Matrix]:
+    scores = _weigh(features, weights)
     places = _spread(_best(scores, rows, id_order, limit), rows, categories, n, most)
     chosen = np.empty((len(places), features.shape[1]))
+    moved = np.empty((len(places), features.shape[1]))
     for at in range(len(places)):
         chosen[at] = features[places[at]]
-    return rows[places], chosen, scores[places]
+        moved[at] = features[places[at]] * weights
+    return rows[places], chosen, scores[places], moved

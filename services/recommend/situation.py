@@ -3,9 +3,8 @@
 First step of `pipeline`. Pure.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Final
 
 from services.recommend.request import RecommendRequest
 from shared.decisions import ConsentMode
@@ -15,14 +14,12 @@ LONGEST_SESSION: Final = 20
 MOST_ANCHORS: Final = 4
 """Items whose companions are looked for: the page's, the cart's newest, the latest purchases."""
 
-Own: TypeAlias = tuple[int, int | None]
-"""What the shopper did with an item: a key of KIND_NAMES, and when where that is known."""
-
 
 @dataclass(slots=True)
 class Situation:
     """session: item ids, oldest first, each where it was last seen; anchors: items to complete,
-    the most pressing first; events: item → what the shopper did with it last.
+    the most pressing first; asked: items that the request says were looked at; view, visitor: the
+    profile, and the anonymous view beside a customer's.
 
     bought, dismissed and affinities are empty unless the profile may be used.
     """
@@ -36,14 +33,28 @@ class Situation:
     dismissed: list[str]
     excluded: list[str]
     affinities: dict[str, list[tuple[str, int]]]
-    events: dict[str, Own] = field(default_factory=dict)
+    asked: list[str]
+    view: View | None
+    visitor: View | None
 
     def evidence(self, item: str) -> list[dict[str, Any]]:
-        """The shopper's own event on an item, as reasons show it; empty where there is none."""
-        own = self.events.get(item)
-        if own is None:
-            return []
-        return [{"fact": KIND_NAMES[own[0]], "item": item, "at": own[1]}]
+        """What the shopper did last with an item, as reasons show it, and when where that is
+        known; empty where nothing is known."""
+        at: int | None = None
+        kind = VIEWED if item in self.asked else None
+        if kind is None and self.view is not None:
+            for interest in self.view.recent:
+                if interest.item == item:
+                    kind, at = interest.kind, interest.at
+                    break
+        for view in (self.view, self.visitor):
+            if kind is None and view is not None and item in view.session.items:
+                kind, at = VIEWED, view.session.last
+        if kind is None:
+            if item not in self.cart:
+                return []
+            kind = CARTED
+        return [{"fact": KIND_NAMES[kind], "item": item, "at": at}]
 
 
 def situate(request: RecommendRequest, view: View | None, visitor: View | None) -> Situation:
@@ -58,47 +69,28 @@ def situate(request: RecommendRequest, view: View | None, visitor: View | None) 
         view = visitor = None
     context = request.context
     page = [context.item] if context.item else []
-    events: dict[str, Own] = {}
-    seen: list[str] = []
+    asked = request.session + page
+    # the newest first
+    seen = asked[::-1]
     purchases: list[str] = []
-    if view is not None:
-        for interest in reversed(view.recent):
-            seen.append(interest.item)
-            events[interest.item] = (interest.kind, interest.at)
-        purchases = [i.item for i in view.recent if i.kind == BOUGHT]
-        _visit(view, seen, events)
     if visitor is not None:
-        _visit(visitor, seen, events)
-    for item in (*request.session, *page):
-        seen.append(item)
-        events[item] = (VIEWED, None)
-    cart = _distinct([*context.cart, *(view.cart if view else ())])
-    for item in cart:
-        events.setdefault(item, (CARTED, None))
+        seen += visitor.session.items[::-1]
+    if view is not None:
+        seen += view.session.items[::-1]
+        seen += [interest.item for interest in view.recent]
+        purchases = [interest.item for interest in view.recent if interest.kind == BOUGHT]
+    cart = list(dict.fromkeys(context.cart + view.cart if view is not None else context.cart))
     return Situation(
         profiled=view is not None,
         consent_mode="context_only" if paused else "profiled",
-        session=_latest(seen)[-LONGEST_SESSION:],
-        anchors=_distinct([*page, *cart[:2], *purchases[:2]])[:MOST_ANCHORS],
+        session=list(dict.fromkeys(seen))[LONGEST_SESSION - 1 :: -1],
+        anchors=list(dict.fromkeys(page + cart[:2] + purchases[:2]))[:MOST_ANCHORS],
         cart=cart,
-        bought=view.bought if view else [],
-        dismissed=view.dismissed if view else [],
-        excluded=[*request.exclude, *page],
-        affinities=view.affinities if view else {},
-        events=events,
+        bought=view.bought if view is not None else [],
+        dismissed=view.dismissed if view is not None else [],
+        excluded=request.exclude + page,
+        affinities=view.affinities if view is not None else {},
+        asked=asked,
+        view=view,
+        visitor=visitor,
     )
-
-
-def _visit(view: View, seen: list[str], events: dict[str, Own]) -> None:
-    viewed = (VIEWED, view.session.last)
-    for item in view.session.items:
-        seen.append(item)
-        events.setdefault(item, viewed)
-
-
-def _distinct(items: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(items))
-
-
-def _latest(items: list[str]) -> list[str]:
-    return list(dict.fromkeys(reversed(items)))[::-1]

@@ -49,6 +49,7 @@ PURE = (
     "services/recommend/experiment.py",
     "services/recommend/explain.py",
     "services/recommend/features.py",
+    "services/recommend/grounds.py",
     "services/recommend/pipeline.py",
     "services/recommend/policy.py",
     "services/recommend/popularity.py",

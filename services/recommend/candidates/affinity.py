@@ -1,11 +1,9 @@
 """The best of what the shopper prefers: categories, brands and price bands of their affinities."""
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Final
 
-import numpy as np
-
-from services.recommend.arrays import NO_NUMBERS, Numbers
 from services.recommend.candidates.pool_loops import MOST_VALUES
 from services.recommend.catalogue.columns import NONE
 from services.recommend.catalogue.index import Catalogue
@@ -31,12 +29,11 @@ def tastes_of(affinities: Mapping[str, list[tuple[str, int]]], catalogue: Catalo
     return tastes
 
 
-def preferred(tastes: Tastes, popularity: Popularity, catalogue: Catalogue) -> Numbers:
-    """Rows of the most trending items with preferred values. How much a value is preferred is a
-    feature, and counts for every candidate."""
-    groups = [
-        popularity.best_of(catalogue, name, code)
+def preferred(tastes: Tastes, popularity: Popularity, catalogue: Catalogue) -> list[int]:
+    """Places in `popularity.lists` of the most trending items with preferred values. How much a
+    value is preferred is a feature, and counts for every candidate."""
+    return [
+        popularity.place(catalogue, name, code)
         for name, codes in tastes.items()
-        for code in list(codes)[: MOST_LOOKED_AT[name]]
+        for code in islice(codes, MOST_LOOKED_AT[name])
     ]
-    return np.concatenate(groups) if groups else NO_NUMBERS

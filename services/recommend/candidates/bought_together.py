@@ -5,14 +5,14 @@ tail; the score is their cosine, c(a, b) / sqrt(c(a) c(b)).
 """
 
 import hashlib
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
-from services.recommend.arrays import NO_NUMBERS, NO_SCORES, Numbers, Scores, best_first
+from services.recommend.arrays import best_first
+from services.recommend.candidates.short_lists import ShortLists
 from services.recommend.numbers import NO_ITEM
 
 MOST_ITEMS: Final = 60
@@ -30,14 +30,14 @@ class Pairs:
 
     orders: dict[int, int] = field(default_factory=dict)
     partners: dict[int, dict[int, int]] = field(default_factory=dict)
-    _best: dict[int, list[tuple[Numbers, Scores]]] = field(default_factory=dict)
+    lists: ShortLists[int] = field(default_factory=lambda: ShortLists(MOST_OFFERED))
 
     def learn(self, order: str, items: Iterable[int]) -> None:
         """Count an order's items; of more than MOST_ITEMS, a sample that its id decides."""
         kept = sample(order, items)
         for item in kept:
             self.orders[item] = self.orders.get(item, 0) + 1
-            self._best.pop(item, None)
+            self.lists.drop(item)
             partners = self.partners.get(item)
             if partners is None:
                 partners = self.partners[item] = {}
@@ -47,26 +47,18 @@ class Pairs:
             if len(partners) > 2 * MOST_PARTNERS:
                 self.partners[item] = _commonest(partners)
 
-    def best(self, item: int, place: int = 0) -> tuple[Numbers, Scores]:
-        """The item's partners by descending cosine, equal ones by ascending number; the cosines
-        as they count for an anchor at this place."""
-        known = self._best.get(item)
+    def place(self, item: int) -> int:
+        """Where in `lists` the item's partners lie by descending cosine, equal ones by ascending
+        number."""
+        known = self.lists.find(item)
         if known is None:
             partners = self.partners.get(item, {})
             numbers = np.fromiter(partners, dtype=np.int64, count=len(partners))
             both = np.fromiter(partners.values(), dtype=np.float64, count=len(partners))
             orders = [self.orders[other] for other in partners]
             cosines = both / np.sqrt(self.orders.get(item, 1) * np.array(orders, dtype=np.float64))
-            known = self._best[item] = [best_first(numbers, cosines, MOST_OFFERED)]
-        while len(known) <= place:
-            numbers, cosines = known[0]
-            known.append((numbers, cosines * _weight(len(known))))
-        return known[place]
-
-    def cosine(self, item: int, other: int) -> float:
-        """Orders with both, against those with either."""
-        both = self.partners.get(item, {}).get(other, 0)
-        return both / math.sqrt(self.orders[item] * self.orders[other]) if both else 0.0
+            known = self.lists.put(item, *best_first(numbers, cosines, MOST_OFFERED))
+        return known
 
     def together(self, item: int, other: int) -> int:
         """Orders with both, as far as remembered."""
@@ -94,34 +86,3 @@ def sample(order: str, items: Iterable[int]) -> list[int]:
         return hashlib.blake2b(f"{order}/{item}".encode(), digest_size=8).digest()
 
     return sorted(sorted(distinct, key=draw)[:MOST_ITEMS])
-
-
-def score_together(pairs: Pairs, anchors: Sequence[int]) -> tuple[Numbers, Scores]:
-    """Partners of the anchors and their cosines; a partner of two anchors stands twice, and the
-    higher score counts.
-
-    Anchors count less the later they stand: the newest cart item is what is being completed.
-    """
-    if not anchors:
-        return NO_NUMBERS, NO_SCORES
-    found = [pairs.best(anchor, place) for place, anchor in enumerate(anchors)]
-    return (
-        np.concatenate([numbers for numbers, _ in found]),
-        np.concatenate([scores for _, scores in found]),
-    )
-
-
-def cause_of(pairs: Pairs, anchors: Sequence[int], item: int) -> int | None:
-    """The anchor that an item goes with best, None where it goes with none of them."""
-    cause, most = None, 0.0
-    for place, anchor in enumerate(anchors):
-        partners = pairs.partners.get(anchor)
-        if partners is not None and item in partners:
-            score = pairs.cosine(anchor, item) * _weight(place)
-            if score > most:
-                cause, most = anchor, score
-    return cause
-
-
-def _weight(place: int) -> float:
-    return 1.0 / (1.0 + 0.1 * place)

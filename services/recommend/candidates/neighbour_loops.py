@@ -175,36 +175,6 @@ def tally(
 
 
 @compiled(
-    "Tuple((int64[::1], float64[::1], int64[::1], int64[::1], float64[::1]))(int64[::1],"
-    " int64[::1], int64[::1], int64[::1], int64, int64, int64[::1], int64, int64, float64,"
-    " int32[:, ::1], int32[::1], int64[::1], int64[::1], float64)"
-)
-def nearest_and_tally(
-    asked: Numbers,
-    starts: Numbers,
-    counts: Numbers,
-    sessions: Numbers,
-    total: int,
-    capacity: int,
-    sums: Numbers,
-    newest: int,
-    neighbours: int,
-    decay: float,
-    rows: Codes,
-    lengths: Codes,
-    frequency: Numbers,
-    votes: Numbers,
-    idf: float,
-) -> tuple[Numbers, Scores, Numbers, Numbers, Scores]:
-    """`nearest`, then `tally` of what it found, in one call."""
-    places, weights, positions = nearest(
-        asked, starts, counts, sessions, total, capacity, sums, newest, neighbours, decay
-    )
-    items, scores = tally(rows, lengths, places, weights, frequency, votes, total, idf)
-    return places, weights, positions, items, scores
-
-
-@compiled(
     "int64[:, ::1](int32[:, ::1], int32[::1], int64[::1], int64[::1], int64[::1], int64[::1],"
     " int64[::1])"
 )

@@ -1,58 +1,65 @@
 """Candidates of all sources as one pool: each item once, allowed by the policy, with features.
 
-The fourth step of `pipeline` after the sources; the loops are compiled (pool_loops.py).
+Second to fourth step of `pipeline`; the loops are compiled (gathering.py, pool_loops.py).
 """
 
+from array import array
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from services.recommend.arrays import Numbers, Reasons, Scores, grown
+from services.recommend.arrays import Numbers, Reasons, grown
 from services.recommend.availability import Availability, Stock
-from services.recommend.candidates.affinity import Tastes
-from services.recommend.candidates.pool_loops import MOST_VALUES, gather
+from services.recommend.candidates.affinity import Tastes, preferred, tastes_of
+from services.recommend.candidates.bought_together import Pairs
+from services.recommend.candidates.gathering import SOURCES, gather
+from services.recommend.candidates.pool_loops import MOST_VALUES
+from services.recommend.candidates.sessions import NeighbourSettings, SessionIndex
+from services.recommend.candidates.trending import trending
 from services.recommend.features import PREFERENCES, Matrix
-from services.recommend.policy import Rules
+from services.recommend.policy import own_items
 from services.recommend.popularity import Popularity
+from services.recommend.situation import Situation
 
+SOURCE_NAMES: Final = ("session", "together", "affinity", "trending")
 _NO_CODES: Final = [-2] * MOST_VALUES
 _NO_WEIGHTS: Final = [0] * MOST_VALUES
 
 
-class Found(NamedTuple):
-    """What the sources found, the most personal first. `alike` and `together` are item numbers,
-    each with a score of which the highest of an item counts; `liked` and `trending` are rows."""
+class Shopper(NamedTuple):
+    """The situation in numbers: items of the whole session, those of it that neighbours are asked
+    for, the anchors to complete with the places of their partners (Pairs.lists), preferences with
+    the places of their best items (Popularity.lists)."""
 
-    alike: Numbers
-    votes: Scores
-    together: Numbers
-    cosines: Scores
-    liked: Numbers
-    trending: Numbers
+    session: list[int]
+    asked: list[int]
+    anchors: list[int]
+    partners: list[int]
+    tastes: Tastes
+    groups: list[int]
+
+
+class Pool(NamedTuple):
+    """Rows that may be offered, each once, in the order found; their features, a row each; how
+    many candidates each source found and each reason code withheld; the neighbours, as gathering's
+    neighbours_of gives them."""
+
+    rows: Numbers
+    features: Matrix
+    found: list[int]
+    withheld: list[int]
+    neighbours: Numbers
 
     @property
     def personal(self) -> bool:
         """Whether there is more than what everybody gets."""
-        return bool(len(self.alike) or len(self.together) or len(self.liked))
+        return any(self.found[: SOURCES - 1])
 
     def counts(self) -> dict[str, int]:
         """How many each source found."""
-        return {
-            "session": len(self.alike),
-            "together": len(self.together),
-            "affinity": len(self.liked),
-            "trending": len(self.trending),
-        }
-
-
-class Pool(NamedTuple):
-    """Rows that may be offered, each once, in the order found; their features, a row each; and
-    how many candidates each reason code withheld."""
-
-    rows: Numbers
-    features: Matrix
-    withheld: dict[int, int]
+        return dict(zip(SOURCE_NAMES, self.found, strict=True))
 
 
 @dataclass(slots=True)
@@ -66,52 +73,86 @@ class Pooling:
 
     def collect(
         self,
-        found: Found,
+        own: Numbers,
+        limits: NeighbourSettings,
+        sessions: SessionIndex,
+        pairs: Pairs,
+        popularity: Popularity,
         stock: Stock,
         available: Availability,
-        popularity: Popularity,
-        seen: list[int],
-        rules: Rules,
-        tastes: Tastes,
     ) -> Pool:
-        """One pool out of what the sources found, at most MOST_CANDIDATES, without what must not
-        be offered: what `available` (for everybody) or `rules` (of the shopper's own; of two on
-        one row the later) withholds. `seen`: items whose feature of that name is 1."""
+        """One pool out of what the sources found for `own` (see `pack`), at most MOST_CANDIDATES,
+        without what `available` withholds from everybody or own rules from this shopper."""
         general = available.codes
         if len(general) > len(self.place) or len(general) > len(self.mark):
             self.place = grown(self.place, len(general))
             self.mark = grown(self.mark, len(general))
         columns = stock.catalogue.columns
-        rows, features, counts = gather(
-            found.alike,
-            found.votes,
-            found.together,
-            found.cosines,
-            found.liked,
-            found.trending,
-            _own(seen, rules, tastes),
-            len(seen),
-            len(rules.rows),
-            stock.row_of,
-            general,
+        rows, features, facts, neighbours = gather(
+            own,
+            (limits.newest, limits.neighbours, limits.decay, limits.idf),
+            sessions.arrays(),
+            pairs.lists.arrays(),
+            popularity.lists.arrays(),
+            trending(popularity),
+            (
+                stock.row_of,
+                general,
+                columns.repeatable,
+                columns.category,
+                columns.brand,
+                columns.price_band,
+                popularity.trending,
+                popularity.conversion,
+            ),
             self.place,
             self.mark,
-            columns.category,
-            columns.brand,
-            columns.price_band,
-            popularity.trending,
-            popularity.conversion,
         )
-        withheld = {code: count for code, count in enumerate(counts.tolist()) if count}
-        return Pool(rows, features, withheld)
+        counts = facts.tolist()
+        return Pool(rows, features, counts[:SOURCES], counts[SOURCES:], neighbours)
 
 
-def _own(seen: list[int], rules: Rules, tastes: Tastes) -> Numbers:
-    """All that concerns the shopper alone, as `gather` takes it: one array costs less than five."""
-    own = [*seen, *rules.rows, *rules.codes]
+def number(
+    situation: Situation,
+    stock: Stock,
+    pairs: Pairs,
+    popularity: Popularity,
+    limits: NeighbourSettings,
+    late: Callable[[], bool],
+) -> Shopper:
+    """The situation in numbers, without what nobody ever heard of. Once it is late no source is
+    asked for more than what everybody gets."""
+    numbers, catalogue = stock.numbers, stock.catalogue
+    session = numbers.known_among(situation.session)
+    tastes = tastes_of(situation.affinities, catalogue)
+    if late():
+        return Shopper(session, [], [], [], tastes, [])
+    anchors = numbers.known_among(situation.anchors)
+    return Shopper(
+        session,
+        session[-limits.last_items :],
+        anchors,
+        [pairs.place(anchor) for anchor in anchors],
+        tastes,
+        preferred(tastes, popularity, catalogue),
+    )
+
+
+def pack(shopper: Shopper, situation: Situation, stock: Stock) -> Numbers:
+    """All that concerns the shopper alone as `gather` takes it: one array costs less than ten."""
+    groups = shopper.groups
+    own = [len(shopper.session), len(shopper.asked), len(shopper.partners), len(groups)]
+    rules = own_items(situation)
+    own += map(len, rules)
+    own += shopper.session
+    own += shopper.partners
+    own += groups
+    for items in rules:
+        if items:
+            own += stock.numbers.numbers_of(items)
     weights: list[int] = []
     for name in PREFERENCES:
-        known = tastes.get(name)
+        known = shopper.tastes.get(name)
         if not known:
             own += _NO_CODES
             weights += _NO_WEIGHTS
@@ -121,4 +162,5 @@ def _own(seen: list[int], rules: Rules, tastes: Tastes) -> Numbers:
         weights += known.values()
         weights += _NO_WEIGHTS[len(known) :]
     own += weights
-    return np.array(own, dtype=np.int64)
+    # by way of an array of Python's own, which takes a list in half the time
+    return np.frombuffer(array("q", own), dtype=np.int64)

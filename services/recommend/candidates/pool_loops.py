@@ -1,5 +1,5 @@
-"""The loops from candidates to features, compiled as one call a request: each call from Python
-costs more than such a loop. What they mean stands in pool.py, policy.py and features.py.
+"""The loops from candidates to features, compiled; gathering.py calls them. What they mean
+stands in pool.py, policy.py and features.py.
 """
 
 from typing import Final
@@ -27,7 +27,7 @@ WIDTH: Final = 8
     "int64(int64[::1], float64[::1], int64, int64[::1], int64[::1], float64[:, ::1], int64,"
     " int64[::1], int64)"
 )
-def _add(
+def add(
     found: Numbers,
     values: Scores,
     column: int,
@@ -59,7 +59,7 @@ def _add(
 
 
 @compiled("void(int64[::1], int64[::1], int64[::1], float64[:, ::1], int64, int64[::1], int64)")
-def _note(
+def note(
     seen: Numbers,
     row_of: Numbers,
     pooled: Numbers,
@@ -68,6 +68,7 @@ def _note(
     place: Numbers,
     size: int,
 ) -> None:
+    """Marks the candidates that the shopper looked at (item numbers)."""
     for at in range(len(seen)):
         row = row_of[seen[at]] if seen[at] < len(row_of) else -1
         if 0 <= row < size and place[row] < count and pooled[place[row]] == row:
@@ -78,7 +79,7 @@ def _note(
     "int64(int64[::1], float64[:, ::1], int64, uint8[::1], int64[::1], int64[::1], uint8[::1],"
     " int64[::1])"
 )
-def _keep(
+def keep(
     pooled: Numbers,
     scores: Scores,
     count: int,
@@ -88,6 +89,8 @@ def _keep(
     mark: Reasons,
     counts: Numbers,
 ) -> int:
+    """Keeps the candidates that neither `general` nor a rule on the row (of two the later)
+    withholds, and counts the others by reason. `mark` is 0 before and after."""
     for at in range(len(named)):
         if named[at] < len(mark):
             mark[named[at]] = reasons[at]
@@ -109,7 +112,7 @@ def _keep(
 
 
 @compiled("float64[:, ::1](int64[::1])")
-def _shares(weights: Numbers) -> Scores:
+def shares(weights: Numbers) -> Scores:
     """Shares of the fields' values, behind a 0 for all other values."""
     shares = np.zeros((FIELDS, MOST_VALUES + 1))
     for name in range(FIELDS):
@@ -136,7 +139,7 @@ def _share(code: int, name: int, codes: Numbers, shares: Scores) -> float:
     "float64[:, ::1](int64[::1], float64[:, ::1], int64, int32[::1], int32[::1], int8[::1],"
     " int64[::1], float64[:, ::1], float64[::1], float64[::1])"
 )
-def _fill(
+def fill(
     rows: Numbers,
     scores: Scores,
     count: int,
@@ -148,6 +151,7 @@ def _fill(
     trending: Scores,
     conversion: Scores,
 ) -> Scores:
+    """The features of the kept candidates, a row each."""
     greatest = 0.0
     for at in range(count):
         greatest = max(greatest, scores[SESSION, at])
@@ -166,52 +170,3 @@ def _fill(
             features[at, 6] = conversion[row]
         features[at, 7] = scores[SEEN, at]
     return features
-
-
-@compiled(
-    "Tuple((int64[::1], float64[:, ::1], int64[::1]))(int64[::1], float64[::1], int64[::1],"
-    " float64[::1], int64[::1], int64[::1], int64[::1], int64, int64, int64[::1], uint8[::1],"
-    " int64[::1], uint8[::1], int32[::1], int32[::1], int8[::1], float64[::1], float64[::1])"
-)
-def gather(
-    alike: Numbers,
-    votes: Scores,
-    together: Numbers,
-    cosines: Scores,
-    liked: Numbers,
-    wanted: Numbers,
-    own: Numbers,
-    seen: int,
-    rules: int,
-    row_of: Numbers,
-    general: Reasons,
-    place: Numbers,
-    mark: Reasons,
-    category: Codes,
-    brand: Codes,
-    price_band: NDArray[np.int8],
-    trending: Scores,
-    conversion: Scores,
-) -> tuple[Numbers, Scores, Numbers]:
-    """The allowed candidates' rows and features, and how many each reason code withheld.
-
-    own: items seen (as many as `seen`), the rules' rows and codes (`rules` each), then preferred
-    codes and their weights, MOST_VALUES a field."""
-    pooled = np.empty(MOST_CANDIDATES, dtype=np.int64)
-    scores = np.zeros((COLUMNS, MOST_CANDIDATES))
-    size, none = len(general), np.empty(0)
-    count = _add(alike, votes, SESSION, row_of, pooled, scores, 0, place, size)
-    count = _add(together, cosines, TOGETHER, row_of, pooled, scores, count, place, size)
-    count = _add(liked, none, NO_COLUMN, row_of, pooled, scores, count, place, size)
-    count = _add(wanted, none, NO_COLUMN, row_of, pooled, scores, count, place, size)
-    _note(own[:seen], row_of, pooled, scores, count, place, size)
-    begin = seen + 2 * rules
-    named, reasons = own[seen : seen + rules], own[seen + rules : begin]
-    counts = np.zeros(MOST_REASONS, dtype=np.int64)
-    count = _keep(pooled, scores, count, general, named, reasons, mark, counts)
-    codes = own[begin : begin + FIELDS * MOST_VALUES]
-    shares = _shares(own[begin + FIELDS * MOST_VALUES :])
-    features = _fill(
-        pooled, scores, count, category, brand, price_band, codes, shares, trending, conversion
-    )
-    return pooled[:count], features, counts

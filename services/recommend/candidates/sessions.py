@@ -11,12 +11,8 @@ from typing import Final
 import numpy as np
 
 from services.recommend.arrays import Codes, Numbers, Scores, grown
-from services.recommend.candidates.neighbour_loops import (
-    holders,
-    nearest,
-    nearest_and_tally,
-    tally,
-)
+from services.recommend.candidates.gathering import SessionArrays
+from services.recommend.candidates.neighbour_loops import nearest, tally
 from services.recommend.candidates.postings import Postings
 from services.recommend.numbers import NO_ITEM
 
@@ -126,6 +122,22 @@ class SessionIndex:
         self.frequency[item] += 1
         self.postings.append(item, session)
 
+    def arrays(self) -> SessionArrays:
+        """What compiled code takes; valid until the index changes."""
+        postings = self.postings
+        return (
+            postings.starts,
+            postings.counts,
+            postings.sessions,
+            self.total,
+            self.capacity,
+            self.sums,
+            self.rows,
+            self.lengths,
+            self.frequency,
+            self.votes,
+        )
+
     def newest_with(self, item: int, limit: int) -> Numbers:
         """The newest sessions that hold the item, at most `limit`, oldest first."""
         newest = self.postings.newest(item, limit)
@@ -172,45 +184,3 @@ def score_neighbours(
         index.total,
         idf,
     )
-
-
-def ask_neighbours(
-    index: SessionIndex, session: Sequence[int], settings: NeighbourSettings
-) -> tuple[Neighbours, Numbers, Scores]:
-    """`find_neighbours` and `score_neighbours` at once; all is empty where none shares an item."""
-    asked = np.array(session[-settings.last_items :], dtype=np.int64)
-    postings = index.postings
-    places, votes, positions, items, scores = nearest_and_tally(
-        asked,
-        postings.starts,
-        postings.counts,
-        postings.sessions,
-        index.total,
-        index.capacity,
-        index.sums,
-        settings.newest,
-        settings.neighbours,
-        settings.decay,
-        index.rows,
-        index.lengths,
-        index.frequency,
-        index.votes,
-        settings.idf,
-    )
-    return Neighbours(index, asked, places, votes, positions), items, scores
-
-
-def why_neighbours(neighbours: Neighbours, items: Sequence[int]) -> list[tuple[int, int]]:
-    """For each item: how many neighbours hold it, and the newest position they share that is not
-    the item itself (0: none)."""
-    index = neighbours.index
-    found = holders(
-        index.rows,
-        index.lengths,
-        neighbours.places,
-        neighbours.positions,
-        neighbours.asked,
-        np.array(items, dtype=np.int64),
-        index.votes,
-    )
-    return [(count, newest) for count, newest in found.tolist()]

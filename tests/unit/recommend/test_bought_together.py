@@ -1,5 +1,6 @@
 """Basket pairs: cosine, samples of large orders, bounds."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,23 +9,64 @@ from services.recommend.candidates.bought_together import (
     MOST_ITEMS,
     MOST_PARTNERS,
     Pairs,
-    cause_of,
     sample,
-    score_together,
 )
+from services.recommend.candidates.short_lists import NO_LIST, ShortLists
+from services.recommend.grounds import NOTHING, cause
 
 
-def test_cosine_and_the_anchor_that_caused_it() -> None:
+def partners(pairs: Pairs, item: int) -> dict[int, float]:
+    place, lists = pairs.place(item), pairs.lists
+    if place == NO_LIST:
+        return {}
+    length = int(lists.lengths[place])
+    numbers, scores = lists.numbers[place, :length], lists.scores[place, :length]
+    return dict(zip(numbers.tolist(), scores.tolist(), strict=True))
+
+
+def test_partners_by_cosine_and_the_anchor_that_caused_it() -> None:
     pairs = Pairs()
     for order, items in (("1", [1, 2]), ("2", [1, 2]), ("3", [1, 3]), ("4", [3, 4])):
         pairs.learn(order, items)
-    found, scores = score_together(pairs, [1, 3])
-    ranked = dict(zip(found.tolist(), scores.tolist(), strict=True))
-    assert ranked[2] == pytest.approx(2 / (3 * 2) ** 0.5)
-    assert {item: cause_of(pairs, [1, 3], item) for item in ranked} == {2: 1, 3: 1, 1: 3, 4: 3}
-    assert cause_of(pairs, [1, 3], 9) is None
-    assert cause_of(pairs, [], 2) is None
+    assert partners(pairs, 1) == {2: pytest.approx(2 / 6**0.5), 3: pytest.approx(1 / 6**0.5)}
     assert pairs.together(1, 2) == 2
+    anchors = np.array([pairs.place(1), pairs.place(3), pairs.place(9)])
+    arrays = pairs.lists.arrays()
+    assert [cause(item, anchors, arrays) for item in (2, 3, 1, 4, 9)] == [0, 0, 1, 1, NOTHING]
+    assert cause(2, anchors[:0], arrays) == NOTHING
+
+
+def test_partners_are_listed_anew_after_another_order() -> None:
+    pairs = Pairs()
+    pairs.learn("1", [1, 2])
+    before = partners(pairs, 1)
+    pairs.learn("2", [1, 3])
+    assert before == {2: 1.0}
+    assert partners(pairs, 1).keys() == {2, 3}
+    assert partners(pairs, 7) == {}
+    pairs.learn("3", [7, 8])
+    assert partners(pairs, 7) == {8: 1.0}
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.booleans(), st.integers(0, 4)), max_size=80))
+def test_short_lists_keep_what_was_put_last(steps: list[tuple[int, bool, int]]) -> None:
+    lists: ShortLists[int] = ShortLists(4)
+    kept: dict[int, list[int]] = {}
+    for turn, (key, put, length) in enumerate(steps):
+        lists.drop(key)
+        kept.pop(key, None)
+        if put:
+            kept[key] = list(range(turn, turn + length))
+            lists.put(key, np.array(kept[key], dtype=np.int64))
+    for key in range(10):
+        place = lists.find(key)
+        if key not in kept:
+            assert place is None
+        elif not kept[key]:
+            assert place == NO_LIST
+        else:
+            assert place is not None
+            assert lists.numbers[place, : lists.lengths[place]].tolist() == kept[key]
 
 
 def test_a_wholesale_order_counts_a_sample_that_its_id_decides() -> None:

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.recommend.candidates.neighbour_loops import holders
 from services.recommend.candidates.sessions import (
     LONGEST_SESSION,
     NeighbourSettings,
     SessionIndex,
     find_neighbours,
     score_neighbours,
-    why_neighbours,
 )
 
 SESSIONS = st.lists(
@@ -71,7 +71,16 @@ def test_golden() -> None:
     found = dict(zip(items.tolist(), scores.round(6).tolist(), strict=True))
     # session 0 shares both: (1 + 2) / 2 x 0.9; session 1: 2 / 2 x 0.9; session 2: 1 / 2 x 0.8
     assert found == {1: 1.75, 2: 2.25, 3: 1.35, 4: 0.9, 5: 0.4}
-    assert why_neighbours(neighbours, [3, 5, 7]) == [(1, 2), (1, 1), (0, 0)]
+    held = holders(
+        index.rows,
+        index.lengths,
+        neighbours.places,
+        neighbours.positions,
+        neighbours.asked,
+        np.array([3, 5, 7]),
+        index.votes,
+    )
+    assert held.tolist() == [[1, 2], [1, 1], [0, 0]]
 
 
 @given(SESSIONS, ASKED, st.integers(1, 6), st.integers(1, 6), st.sampled_from([0.0, 0.5, 1.0]))

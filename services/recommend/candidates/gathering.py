@@ -1,0 +1,199 @@
+"""From a shopper's numbers to allowed candidates with features, as one compiled call a request:
+each call from Python costs more than most of these loops. `pool` packs what it takes.
+
+Own numbers (`own`): LENGTHS of the sections that follow, then item numbers of the session and of
+it what is asked for, places of the anchors' partners (Pairs.lists) and of preferred groups
+(Popularity.lists), item numbers withheld by each rule in the order of policy.OWN_RULES, preferred
+codes and their weights, MOST_VALUES a field.
+"""
+
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.recommend.arrays import Codes, Numbers, Reasons, Scores
+from services.recommend.candidates.neighbour_loops import nearest, tally
+from services.recommend.candidates.pool_loops import (
+    COLUMNS,
+    FIELDS,
+    MOST_CANDIDATES,
+    MOST_REASONS,
+    MOST_VALUES,
+    NO_COLUMN,
+    SESSION,
+    TOGETHER,
+    add,
+    fill,
+    keep,
+    note,
+    shares,
+)
+from services.recommend.candidates.short_lists import ListArrays
+from services.recommend.compiled import compiled
+from services.recommend.policy import named_rows
+
+LENGTHS: Final = 8
+SOURCES: Final = 4
+MOST_OF_SESSIONS: Final = 300
+"""Items of session neighbours that become candidates."""
+
+SessionArrays: TypeAlias = tuple[
+    Numbers, Numbers, Numbers, int, int, Numbers, Codes, Codes, Numbers, Numbers
+]
+"""SessionIndex.arrays()."""
+ItemArrays: TypeAlias = tuple[
+    Numbers, Reasons, NDArray[np.bool_], Codes, Codes, NDArray[np.int8], Scores, Scores
+]
+"""row_of by item number; then by row: availability, repeatable, category, brand, price band,
+trending, conversion."""
+Limits: TypeAlias = tuple[int, int, float, float]
+"""Newest sessions looked at, neighbours kept, decay, idf (NeighbourSettings)."""
+
+LISTS: Final = "Tuple((int64[:, ::1], float64[:, ::1], int64[::1]))"
+INDEX: Final = (
+    "Tuple((int64[::1], int64[::1], int64[::1], int64, int64, int64[::1], int32[:, ::1],"
+    " int32[::1], int64[::1], int64[::1]))"
+)
+
+
+@compiled("float64(int64)")
+def weight_of(place: int) -> float:
+    """How much an anchor counts: the later it stands the less, since the newest cart item is what
+    is being completed."""
+    return 1.0 / (1.0 + 0.1 * place)
+
+
+@compiled("Tuple((int64[::1], float64[::1]))(int64[::1], float64[::1], int64)")
+def best(items: Numbers, scores: Scores, most: int) -> tuple[Numbers, Scores]:
+    """The `most` with the highest scores, of equal ones those with the lowest numbers."""
+    if len(items) <= most:
+        return items, scores
+    threshold = np.partition(scores, len(scores) - most)[len(scores) - most]
+    above = np.flatnonzero(scores > threshold)
+    equal = np.flatnonzero(scores == threshold)
+    equal = equal[np.argsort(items[equal])][: most - len(above)]
+    kept = np.concatenate((above, equal))
+    return items[kept], scores[kept]
+
+
+@compiled(
+    f"Tuple((int64[::1], float64[::1], int64[:, ::1]))(int64[::1], {INDEX},"
+    " Tuple((int64, int64, float64, float64)))"
+)
+def neighbours_of(
+    asked: Numbers, index: SessionArrays, limits: Limits
+) -> tuple[Numbers, Scores, Numbers]:
+    """What sessions like this one looked at, with votes; and those sessions: the row where each
+    lies, and the newest position (1 = oldest, in `asked`) it shares."""
+    starts, counts, sessions, total, capacity, sums, rows, lengths, frequency, votes = index
+    newest, neighbours, decay, idf = limits
+    places, weights, positions = nearest(
+        asked, starts, counts, sessions, total, capacity, sums, newest, neighbours, decay
+    )
+    items, scores = tally(rows, lengths, places, weights, frequency, votes, total, idf)
+    items, scores = best(items, scores, MOST_OF_SESSIONS)
+    alike = np.empty((2, len(places)), dtype=np.int64)
+    alike[0] = places
+    alike[1] = positions
+    return items, scores, alike
+
+
+@compiled(
+    "UniTuple(int64, 3)(int64[::1], int64[::1], int64[::1],"
+    f" {LISTS}, {LISTS}, int64[::1], int64[::1], float64[:, ::1], int64, int64[::1], int64)"
+)
+def _add_lists(
+    anchors: Numbers,
+    groups: Numbers,
+    wanted: Numbers,
+    partners: ListArrays,
+    members: ListArrays,
+    row_of: Numbers,
+    pooled: Numbers,
+    scores: Scores,
+    count: int,
+    place: Numbers,
+    size: int,
+) -> tuple[int, int, int]:
+    """Adds the anchors' partners, the preferred groups and what is trending; how many candidates
+    there are now, and how many partners and members were found."""
+    numbers, cosines, lengths = partners
+    rows, _, held = members
+    together = liked = 0
+    for at in range(len(anchors)):
+        where = anchors[at]
+        length = lengths[where] if where >= 0 else 0
+        if length:
+            found = cosines[where, :length] * weight_of(at)
+            count = add(
+                numbers[where, :length], found, TOGETHER, row_of, pooled, scores, count, place, size
+            )
+        together += length
+    for at in range(len(groups)):
+        where = groups[at]
+        length = held[where] if where >= 0 else 0
+        if length:
+            none = np.empty(0)
+            count = add(
+                rows[where, :length], none, NO_COLUMN, row_of, pooled, scores, count, place, size
+            )
+        liked += length
+    count = add(wanted, np.empty(0), NO_COLUMN, row_of, pooled, scores, count, place, size)
+    return count, together, liked
+
+
+@compiled("Tuple((int64[::1], int64[::1], int64[::1], int64[::1], int64[::1], int64))(int64[::1])")
+def _sections(own: Numbers) -> tuple[Numbers, Numbers, Numbers, Numbers, Numbers, int]:
+    """Session, asked, anchors, groups, lengths of the rules' sections; where those begin."""
+    begin = LENGTHS
+    seen = own[begin : begin + own[0]]
+    begin += own[0]
+    asked = seen[len(seen) - own[1] :]
+    anchors = own[begin : begin + own[2]]
+    begin += own[2]
+    return seen, asked, anchors, own[begin : begin + own[3]], own[4:LENGTHS], begin + own[3]
+
+
+@compiled(
+    "Tuple((int64[::1], float64[:, ::1], int64[::1], int64[:, ::1]))(int64[::1],"
+    f" Tuple((int64, int64, float64, float64)), {INDEX}, {LISTS}, {LISTS}, int64[::1],"
+    " Tuple((int64[::1], uint8[::1], boolean[::1], int32[::1], int32[::1], int8[::1],"
+    " float64[::1], float64[::1])), int64[::1], uint8[::1])"
+)
+def gather(
+    own: Numbers,
+    limits: Limits,
+    index: SessionArrays,
+    partners: ListArrays,
+    members: ListArrays,
+    wanted: Numbers,
+    items: ItemArrays,
+    place: Numbers,
+    mark: Reasons,
+) -> tuple[Numbers, Scores, Numbers, Numbers]:
+    """The allowed candidates' rows and features; how many each source found and how many each
+    reason code withheld; the neighbours (see neighbours_of)."""
+    row_of, general, repeatable, category, brand, price_band, trending, conversion = items
+    seen, asked, anchors, groups, lengths, begin = _sections(own)
+    alike, votes, sessions = neighbours_of(asked, index, limits)
+    pooled = np.empty(MOST_CANDIDATES, dtype=np.int64)
+    scores = np.zeros((COLUMNS, MOST_CANDIDATES))
+    size = len(general)
+    count = add(alike, votes, SESSION, row_of, pooled, scores, 0, place, size)
+    count, together, liked = _add_lists(
+        anchors, groups, wanted, partners, members, row_of, pooled, scores, count, place, size
+    )
+    note(seen, row_of, pooled, scores, count, place, size)
+    end = begin + lengths.sum()
+    named = named_rows(own[begin:end], lengths, row_of, repeatable)
+    facts = np.zeros(SOURCES + MOST_REASONS, dtype=np.int64)
+    facts[0], facts[1], facts[2], facts[3] = len(alike), together, liked, len(wanted)
+    count = keep(pooled, scores, count, general, named[0], named[1], mark, facts[SOURCES:])
+    middle = end + FIELDS * MOST_VALUES
+    weights = shares(own[middle:])
+    codes = own[end:middle]
+    features = fill(
+        pooled, scores, count, category, brand, price_band, codes, weights, trending, conversion
+    )
+    return pooled[:count], features, facts, sessions
