@@ -4,6 +4,7 @@ import inspect
 from dataclasses import MISSING, Field, fields
 from typing import Any, Final
 
+from services.ingest.archive.settings import ArchiveSettings
 from services.ingest.collector.settings import CollectorSettings
 from services.ingest.settings import IngestSettings
 from services.profile.settings import ProfileSettings
@@ -16,6 +17,7 @@ CLASSES: Final[tuple[tuple[str, type[FromEnvironment]], ...]] = (
     ("Ingest", IngestSettings),
     ("Profile", ProfileSettings),
     ("Recommend", RecommendSettings),
+    ("Archive", ArchiveSettings),
 )
 
 

@@ -18,6 +18,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
+import services.ingest.archive.metrics as archive_metrics
 import services.ingest.metrics as ingest_metrics
 import services.profile.metrics as profile_metrics
 from services.cli import TARGETS
@@ -30,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 OURS = sorted(name for name, entry in COMPOSE["services"].items() if entry["image"] == "attune")
-SERVERS = ("collector", "ingest", "profile", "recommend")
+SERVERS = ("archive", "collector", "ingest", "profile", "recommend")
 
 
 def name_of_module(path: Path) -> str:
@@ -131,7 +132,8 @@ def test_services_wait_for_what_they_need() -> None:
     for service in SERVERS:
         needs = COMPOSE["services"][service]["depends_on"]
         assert needs["topics"] == {"condition": "service_completed_successfully"}
-        assert needs["redis"] == needs["postgres"] == {"condition": "service_healthy"}
+        if service != "archive":  # which knows the log alone
+            assert needs["redis"] == needs["postgres"] == {"condition": "service_healthy"}
     assert COMPOSE["services"]["topics"]["depends_on"] == {
         "kafka": {"condition": "service_healthy"}
     }
@@ -183,7 +185,7 @@ def series_in_code() -> set[str]:
     registry = CollectorRegistry()
     CollectorMetrics(registry)
     RecommendMetrics(registry)
-    modules = (ingest_metrics, profile_metrics)
+    modules = (archive_metrics, ingest_metrics, profile_metrics)
     own = [value for module in modules for value in vars(module).values()]
     collectors = [value for value in own if isinstance(value, MetricWrapperBase)]
     families = [*registry.collect(), *(family for one in collectors for family in one.collect())]
