@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from redis.asyncio import Redis
-from redis.asyncio.connection import ConnectionPool, parse_url
+from redis.asyncio.connection import BlockingConnectionPool, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -90,7 +90,8 @@ async def open_redis(
 
     def connect(watched: ServerWatch | None, **where: Any) -> Redis:
         named: dict[str, Any] = {**parse_url(settings.redis), **where}
-        pool = ConnectionPool(
+        pool = BlockingConnectionPool(
+            timeout=timeout_s,
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
             max_connections=connections,

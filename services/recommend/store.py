@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from services.recommend.metrics import RecommendMetrics
+from shared import store
 from shared.errors import StoreUnavailable
 from shared.generation_store import LiveKeys
 from shared.profile import View, decode_view
@@ -56,6 +57,10 @@ Answer: TypeAlias = Seen | Missing | None
 @asynccontextmanager
 async def open_redis(settings: Settings) -> AsyncIterator["Redis[bytes]"]:  # type: ignore[type-arg]
     """A client of the store. It connects on first use and again after a failure."""
+    if settings.redis_cluster:
+        async with store.open_redis(settings, timeout_s=SOCKET_S, connections=CONNECTIONS) as nodes:
+            yield nodes
+        return
     pool = BlockingConnectionPool.from_url(
         settings.redis,
         max_connections=CONNECTIONS,
