@@ -34,6 +34,10 @@ TARGETS = {
     "replay": Target(
         "services.ingest.replay:command", "Put dead letters back after a fix; they apply once."
     ),
+    "rebuild": Target(
+        "services.profile.rebuild.main:command",
+        "Fold the log anew into Redis, beside what is live, and swap.",
+    ),
     "verify": Target(
         "services.profile.verify.main:command",
         "Compare live profiles with a replay of the log, and check the balance.",

@@ -109,6 +109,34 @@ async def scan(
             yield records
 
 
+class RangeReader:
+    """Parts of partitions, one after another, through one client. Open with `open`."""
+
+    def __init__(self, client: Any, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings, *, wait_s: float = START_S) -> AsyncIterator[Self]:
+        """Raises LogUnavailable when no broker answers within `wait_s` seconds."""
+        async with _reader(settings, wait_s, "none") as client:
+            yield cls(client, settings)
+
+    async def read(
+        self, partition: TopicPartition, start: int, end: int
+    ) -> AsyncIterator[list[Record]]:
+        """The records from offset `start` up to `end`. Raises LogUnavailable when it stalls."""
+        if start >= end:
+            return
+        where = KafkaPartition(*partition)
+        with translated(self._settings):
+            self._client.assign([where])
+            self._client.seek(where, start)
+        async for records in _drain(self._client, self._settings, {where: start}, {where: end}):
+            yield records
+
+
 def _refuse_truncated(begins: Mapping[KafkaPartition, int]) -> None:
     for (topic, partition), offset in sorted(begins.items()):
         if offset > 0:

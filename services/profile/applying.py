@@ -6,7 +6,7 @@ batch is taken up again.
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.profile import metrics
 from services.profile.batch import (
@@ -33,6 +33,14 @@ SAVE_ATTEMPTS: Final = 20
 Records = Mapping[TopicPartition, Sequence[Record]]
 
 
+class Applied(NamedTuple):
+    """What a batch came to, by identity."""
+
+    decoded: Decoded
+    identities: Mapping[str, Identity]
+    effects: Mapping[str, Effects]
+
+
 class Applier:
     """Applies batches to one store. Without a publisher nothing is published: outboxes stay."""
 
@@ -50,7 +58,7 @@ class Applier:
         self._cache.clear()
         self._item_positions.clear()
 
-    async def apply(self, records: Records) -> None:
+    async def apply(self, records: Records) -> Applied:
         """Folds, writes and publishes. May be called again with what failed, or part of it."""
         with self.stages.measure("decode"):
             decoded = decode_batch(record for batch in records.values() for record in batch)
@@ -72,6 +80,7 @@ class Applier:
         self._cache.put(identities[key] for key in identities.keys() - outdated)
         count_verdicts(decoded, effects)
         metrics.CACHED.set(len(self._cache))
+        return Applied(decoded, identities, effects)
 
     async def _load(self, deliveries: Mapping[str, object]) -> dict[str, Identity]:
         with self.stages.measure("load"):
@@ -119,9 +128,11 @@ class Applier:
                 return
             metrics.CONFLICTS.inc(len(refused))
             identities |= await self._store.load(refused)
-            effects |= {
+            again = {
                 key: fold_identity(identities[key], decoded.deliveries[key]) for key in refused
             }
+            effects |= again
+            await self._schedule(decoded, again)
             waiting = [identities[key] for key in refused if effects[key].changed]
         raise Unavailable("profiles are being written by another process at the same time")
 
@@ -132,10 +143,10 @@ class Applier:
         forwarded = [entry for effect in effects.values() for entry in effect.forwarded]
         if self._publisher is None or (not messages and not forwarded):
             return set()
-        await self._publisher.publish(forwarded, messages)
+        standing = await self._publisher.publish(forwarded, messages)
         sent = [identities[key] for key, effect in effects.items() if effect.forwarded]
         for identity in sent:
-            identity.outbox = []
+            identity.outbox = [entry for entry in identity.outbox if entry.fact_id in standing]
         # Where somebody wrote in between, the entries stay and are published again: that is safe.
         outdated = {identity.key for identity in await self._store.save(sent)}
         metrics.CONFLICTS.inc(len(outdated))

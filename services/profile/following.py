@@ -56,6 +56,11 @@ def refuse_other_log(generation: Generation, shape: TopicShape) -> None:
             "profiles were folded from another incarnation of the topic events; restore that "
             f"topic, or {REBUILD} to keep only what the new one holds"
         )
+    refuse_other_partitions(generation, shape)
+
+
+def refuse_other_partitions(generation: Generation, shape: TopicShape) -> None:
+    """Raises PartitionsChanged: not even a rebuild can tell the order of an identity's facts."""
     if shape.partitions != generation.partitions:
         raise PartitionsChanged(
             f"the topic events has {shape.partitions} partitions, and profiles were folded from "

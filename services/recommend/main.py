@@ -19,7 +19,7 @@ from contextlib import (
     nullcontext,
     suppress,
 )
-from typing import Final
+from typing import Any, Final
 
 import click
 import uvicorn
@@ -169,9 +169,7 @@ async def _open(
     database = await stack.enter_async_context(Database.open(settings))
     ring = await stack.enter_async_context(open_key_ring(KeyStore(database).snapshot))
     client = await stack.enter_async_context(open_redis(settings))
-    live = LiveKeys(client, settings.namespace)
-    with suppress(StoreUnavailable):
-        await live.refresh()
+    live = await _live_keys(client, settings)
     reader = ProfileReader(client, live, metrics, own.store_deadline_ms)
     stack.push_async_callback(reader.close)
     producer = await stack.enter_async_context(_open_producer(settings))
@@ -200,6 +198,14 @@ async def _open(
     stack.push_async_callback(stopped, asyncio.create_task(_settle_again(running, models)))
     recommender = Recommender(own, settings.clock, knowledge, reader, log, metrics, ring.subject)
     return Deciding(recommender, ring.authenticate, running.administration)
+
+
+async def _live_keys(client: Any, settings: Settings) -> LiveKeys:
+    """Read once before the first request; a store that is away is looked at again."""
+    live = LiveKeys(client, settings.namespace)
+    with suppress(StoreUnavailable):
+        await live.refresh()
+    return live
 
 
 def _open_producer(settings: Settings) -> AbstractAsyncContextManager[bus.Producer]:

@@ -12,7 +12,7 @@ from services.commands.bench.main import TARGETS as BENCH_TARGETS
 from services.commands.lazy import Target, load
 
 COMMANDS = (
-    "archive ingest collector profile recommend local import replay verify train evaluate bench "
+    "archive ingest collector profile recommend local import replay rebuild verify train evaluate bench "
     "topics keys"
 )
 

@@ -1,0 +1,1 @@
+"""Rebuild: all of Redis from the log, into a generation beside the live one, then a swap."""
