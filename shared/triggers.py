@@ -53,7 +53,7 @@ class Suppression(Trigger, kw_only=True):
 
 
 class _Life(Struct):
-    expires_at: int
+    expires_at: int | None = None
 
 
 _encoder = msgspec.json.Encoder()
@@ -71,6 +71,9 @@ def decode(data: bytes) -> Trigger:
     return _decoder.decode(data)
 
 
-def expires_at(data: bytes) -> int:
-    """When a message's life ends, epoch ms. Raises msgspec.ValidationError or DecodeError."""
-    return _life_decoder.decode(data).expires_at
+def expires_at(data: bytes) -> int | None:
+    """When a message's life ends, epoch ms; None where it does not say."""
+    try:
+        return _life_decoder.decode(data).expires_at
+    except msgspec.MsgspecError:
+        return None

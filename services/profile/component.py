@@ -200,13 +200,16 @@ def advance(component: Component, at: int) -> None:
     oldest_week = day // 7 - WEEKS_KEPT
     if day // 7 == before // DAY_MS // 7:
         return
-    for values in component.affinities.values():
+    for index, values in list(component.affinities.items()):
         for value in list(values):
             weeks = values[value]
             for old in [old for old in weeks if old <= oldest_week]:
                 del weeks[old]
             if not weeks:
                 del values[value]
+        # As if the old had come late: nothing is left of it, not even an empty place.
+        if not values:
+            del component.affinities[index]
 
 
 def merge(into: Component, other: Component) -> None:
@@ -265,12 +268,12 @@ def _merge_buckets(into: Component, other: Component) -> None:
             for code, count in counts.items():
                 add(standing, code, count)
     for index, values in other.affinities.items():
-        mine = into.affinities.setdefault(index, {})
         for value, weeks in values.items():
             for week, weight in weeks.items():
                 if week > today // 7 - WEEKS_KEPT:
+                    mine = into.affinities.setdefault(index, {})
                     add(mine.setdefault(value, {}), week, weight)
-        newest_values(mine)
+        newest_values(into.affinities.get(index, {}))
 
 
 def _merge_marks(into: dict[str, _V], other: dict[str, _V]) -> None:
