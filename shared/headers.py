@@ -29,6 +29,8 @@ REASON: Final = "reason"
 MESSAGE: Final = "message"
 ATTEMPT: Final = "attempt"
 FIRST_SEEN: Final = "first_seen"
+ORIGINAL_BYTES: Final = "original_bytes"
+"""On a dead letter that was cut: the size its value had."""
 
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 

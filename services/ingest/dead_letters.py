@@ -15,6 +15,7 @@ from shared.headers import (
     FIRST_SEEN,
     FORMAT,
     MESSAGE,
+    ORIGINAL_BYTES,
     REASON,
     RECEIVED_AT,
     SENT_AT,
@@ -27,8 +28,6 @@ from shared.headers import (
     find_int,
 )
 
-TRUNCATED: Final = "original_bytes"
-"""Size of a value too large to be kept whole: the dead letter has its beginning."""
 NULL_VALUE: Final = "null_value"
 """The record had neither key nor value, which the log does not take; its value stands empty."""
 
@@ -36,7 +35,7 @@ MAX_KEPT_BYTES: Final = 983_040
 """Key, value and headers of a dead letter: the log's limit for a record less its own overhead."""
 
 _OURS: Final = frozenset(
-    {SRC, STAGE, REASON, MESSAGE, ATTEMPT, FIRST_SEEN, RECEIVED_AT, TRUNCATED, NULL_VALUE}
+    {SRC, STAGE, REASON, MESSAGE, ATTEMPT, FIRST_SEEN, RECEIVED_AT, ORIGINAL_BYTES, NULL_VALUE}
 )
 _NEEDED: Final = frozenset({AUTH, SUBJECT, FORMAT, SENT_AT, SOURCE, AT})
 
@@ -93,7 +92,7 @@ def shorten(key: bytes | None, value: bytes | None, headers: Headers, kept: int)
         for name, data in headers
         if name in _OURS or (name in _NEEDED and len(data) <= 1024)
     )
-    if find(headers, TRUNCATED) is None:
-        headers += ((TRUNCATED, b"%d" % len(value or b"")),)
+    if find(headers, ORIGINAL_BYTES) is None:
+        headers += ((ORIGINAL_BYTES, b"%d" % len(value or b"")),)
     key = key if key is None or len(key) <= 1024 else None
     return DeadLetter(key, b"" if value is None else value[:kept], headers)

@@ -11,14 +11,27 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from services.ingest.dead_letters import NULL_VALUE, TRUNCATED
+from services.ingest.dead_letters import NULL_VALUE
 from shared.errors import InvalidInput
-from shared.headers import AT, ATTEMPT, MESSAGE, REASON, SRC, STAGE, Headers, find, find_int
+from shared.headers import (
+    AT,
+    ATTEMPT,
+    MESSAGE,
+    ORIGINAL_BYTES,
+    REASON,
+    SRC,
+    STAGE,
+    Headers,
+    find,
+    find_int,
+)
 
 if TYPE_CHECKING:
     from shared.bus import Record
 
-_LEFT_BEHIND: Final = frozenset({SRC, ATTEMPT, STAGE, REASON, MESSAGE, AT, TRUNCATED, NULL_VALUE})
+_LEFT_BEHIND: Final = frozenset(
+    {SRC, ATTEMPT, STAGE, REASON, MESSAGE, AT, ORIGINAL_BYTES, NULL_VALUE}
+)
 
 
 class Repaired(msgspec.Struct, frozen=True):
@@ -93,7 +106,7 @@ class Plan:
         known = self._newest.get(src)
         attempt = find_int(headers, ATTEMPT) or 1
         if known is None or attempt > known.attempt:
-            whole = find(headers, TRUNCATED) is None and find(headers, NULL_VALUE) is None
+            whole = find(headers, ORIGINAL_BYTES) is None and find(headers, NULL_VALUE) is None
             self._newest[src] = Letter(
                 attempt,
                 record.partition,

@@ -28,6 +28,11 @@ EXPIRED: Final = Counter(
     "Verdicts folded after the end of their message's life, and so not published",
     ["scenario", "channel", "verdict"],
 )
+TOO_LARGE: Final = Counter(
+    "attune_profile_too_large_total",
+    "Records that the log refused for their size: facts wait, messages become dead letters",
+    ["what"],
+)
 TIMERS_LATE: Final = Histogram(
     "attune_profile_timer_late_seconds",
     "How late timers fire, in business time",

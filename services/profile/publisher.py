@@ -4,18 +4,24 @@ At least once: whoever consumes dedupes by id (`ce_id` is the trigger's id, the 
 Never after a message's life has ended: a log that is read again must not speak of the past.
 """
 
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import repeat
 from typing import Final
 
 from services.profile import metrics
 from services.profile.identity import OutboxEntry
+from services.profile.outgoing import Outgoing, send
 from shared import topics
 from shared.bus import Producer
 from shared.clock import Clock, real_now_ms
+from shared.errors import LogUnavailable
 from shared.events import MessageDecided
-from shared.headers import AT, CAUSE, Headers
+from shared.headers import AT, CAUSE, MESSAGE, ORIGINAL_BYTES, REASON, STAGE, Headers
 from shared.triggers import CLOUDEVENTS_VERSION, SOURCE, expires_at
+
+log = logging.getLogger(__name__)
 
 CONTENT_TYPE: Final = b"application/json"
 
@@ -31,34 +37,65 @@ class Publisher:
 
     async def publish(
         self, entries: Sequence[OutboxEntry], messages: Sequence[MessageDecided] = ()
-    ) -> None:
-        """Sends everything and waits until the log has it. Raises LogUnavailable."""
-        at = str(real_now_ms()).encode()
-        for entry in entries:
-            headers: Headers = ((CAUSE, entry.cause.encode()), (AT, at))
-            await self._producer.send(
-                self._events, entry.value, key=entry.key.encode(), headers=headers
-            )
-        now = self._clock.now_ms()
-        for message in messages:
-            if expires_at(message.trigger) > now:
-                await self._send(message)
-            else:
-                metrics.EXPIRED.labels(message.scenario, message.channel, message.verdict).inc()
-        await self._producer.flush()
+    ) -> set[str]:
+        """Sends everything and waits until the log has it. Raises LogUnavailable.
 
-    async def _send(self, message: MessageDecided) -> None:
-        send = message.verdict == "send"
-        topic = topics.triggers(message.channel) if send else topics.SUPPRESSIONS
-        await self._producer.send(
-            topic.named(self._namespace),
-            message.trigger,
-            key=(message.customer or "").encode(),
-            headers=cloudevent_headers(message),
+        Returns the ids of facts that the log finds too large: they stay in their outbox, and are
+        sent when their identity is next looked at. A message that is too large for its topic is
+        kept in dead-letters instead.
+        """
+        alive = [message for message in messages if self._may_speak(message)]
+        outgoing = [*map(self._fact, entries, repeat(real_now_ms())), *map(self._message, alive)]
+        refused = await send(self._producer, outgoing)
+        too_late = [number - len(entries) for number in refused if number >= len(entries)]
+        for number in too_late:
+            await self._keep_as_dead_letter(alive[number])
+        for number, message in enumerate(alive):
+            if number not in too_late:
+                metrics.MESSAGES.labels(
+                    message.scenario, message.channel, message.verdict, message.reason
+                ).inc()
+        standing = {entries[number].fact_id for number in refused if number < len(entries)}
+        if refused:
+            metrics.TOO_LARGE.labels("fact").inc(len(standing))
+            metrics.TOO_LARGE.labels("message").inc(len(too_late))
+            log.error("the log refuses what is too large", extra={"records": len(refused)})
+        return standing
+
+    def _may_speak(self, message: MessageDecided) -> bool:
+        expires = expires_at(message.trigger)
+        if expires is None or expires > self._clock.now_ms():
+            return True
+        metrics.EXPIRED.labels(message.scenario, message.channel, message.verdict).inc()
+        return False
+
+    def _fact(self, entry: OutboxEntry, now: int) -> Outgoing:
+        headers: Headers = ((CAUSE, entry.cause.encode()), (AT, b"%d" % now))
+        # A customer absorbs the parts of a visitor in order, or not at all.
+        return Outgoing(self._events, entry.key.encode(), entry.value, headers, ordered=True)
+
+    def _message(self, message: MessageDecided) -> Outgoing:
+        to_act_on = message.verdict == "send"
+        topic = topics.triggers(message.channel) if to_act_on else topics.SUPPRESSIONS
+        key = (message.customer or "").encode()
+        headers = cloudevent_headers(message)
+        return Outgoing(topic.named(self._namespace), key, message.trigger, headers)
+
+    async def _keep_as_dead_letter(self, message: MessageDecided) -> None:
+        """Cut shorter until the log takes it: whoever looks at dead-letters must hear of it."""
+        meant = self._message(message)
+        headers = (
+            *meant.headers,
+            (STAGE, b"profile"),
+            (REASON, b"too_large"),
+            (MESSAGE, f"larger than {meant.topic} takes".encode()),
+            (ORIGINAL_BYTES, b"%d" % len(meant.value)),
         )
-        metrics.MESSAGES.labels(
-            message.scenario, message.channel, message.verdict, message.reason
-        ).inc()
+        topic, value = topics.DEAD_LETTERS.named(self._namespace), meant.value
+        while await send(self._producer, [Outgoing(topic, meant.key, value, headers)]):
+            if not value:
+                raise LogUnavailable("the log refuses even an empty dead letter")
+            value = value[: len(value) // 4]
 
 
 def cloudevent_headers(message: MessageDecided) -> Headers:

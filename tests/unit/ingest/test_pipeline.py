@@ -14,7 +14,6 @@ from services.ingest.enrich import KnownItems
 from services.ingest.pipeline import Pipeline
 from shared.bus import TopicPartition
 from shared.clock import Clock
-from shared.errors import TooLarge
 from shared.events import decode
 from shared.headers import Headers, find
 from tests.fixtures.fake_bus import (
@@ -227,34 +226,14 @@ async def test_a_lost_acknowledgement_is_sent_again_before_the_commit(log: FakeL
     assert ids == ["e1", "e1", "e2"]
 
 
-class _TakesSmall(FakeProducer):
-    """A log that refuses records beyond a size by topic, and what followed them unflushed."""
-
-    limits: Mapping[str, int] = {}
-    refused = False
-
-    async def send(self, topic: str, value: bytes | None, **rest: Any) -> FakeAcknowledgement:
-        if self.refused or len(value or b"") > self.limits.get(topic, 1_000_000):
-            self.refused = True
-            return FakeAcknowledgement(None)
-        return await super().send(topic, value, **rest)
-
-    async def flush(self) -> None:
-        await super().flush()
-        refused, self.refused = self.refused, False
-        if refused:
-            raise TooLarge("as the broker says")
-
-
 async def passed(log: FakeLog, **limits: int) -> list[FakeRecord]:
     """Sends three events, the second of them large; the dead letters."""
     for number, note in enumerate(("a", "b" * 9_000, "c")):
         event = {"type": "searched", "event_id": f"e{number}", "customer": "ada", "query": "q"}
         raw = msgspec.json.encode(event | {"note": note})
         log.append("clickstream", raw, partition=0, key=b"k")
-    producer = _TakesSmall(log)
-    producer.limits = {name.replace("_", "-"): limit for name, limit in limits.items()}
-    pipeline = pipeline_on(producer)
+    log.limits = {name.replace("_", "-"): limit for name, limit in limits.items()}
+    pipeline = pipeline_on(FakeProducer(log))
     async with log.group(group="ingest", topics=list(LIMITS)) as consumer:
         batch = await consumer.poll(max_records=10, timeout_ms=10)
         await asyncio.wait_for(send_and_commit(pipeline, consumer, batch), 5)

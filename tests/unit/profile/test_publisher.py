@@ -1,0 +1,89 @@
+"""What leaves profile, on a log in memory that refuses what is too large."""
+
+import msgspec
+import pytest
+
+from services.profile.identity import OutboxEntry
+from services.profile.publisher import Publisher
+from shared.clock import Clock
+from shared.errors import LogUnavailable
+from shared.events import MessageDecided
+from shared.headers import find
+from tests.fixtures.fake_bus import FakeLog, FakeProducer
+
+
+def entry(number: int, key: str, size: int = 10) -> OutboxEntry:
+    return OutboxEntry(f"f{number}", key, b"%d" % number + b"x" * size, f"events/0/{number}")
+
+
+def message(customer: str, size: int) -> MessageDecided:
+    trigger = msgspec.json.encode({"decision_id": customer, "payload": "x" * size})
+    return MessageDecided(
+        event_id=customer,
+        customer=customer,
+        occurred_at=1_700_000_000_000,
+        received_at=1_700_000_000_000,
+        source="attune",
+        trigger_id=f"t-{customer}",
+        scenario="cart_abandoned",
+        channel="email",
+        verdict="send",
+        reason="",
+        trigger=trigger,
+    )
+
+
+@pytest.fixture
+def log() -> FakeLog:
+    return FakeLog()
+
+
+def publisher(log: FakeLog) -> Publisher:
+    return Publisher(FakeProducer(log), "", Clock())  # type: ignore[arg-type]
+
+
+async def test_a_fact_that_is_too_large_waits_with_what_follows_it_and_the_others_go(
+    log: FakeLog,
+) -> None:
+    log.limits["events"] = 100
+    entries = [
+        entry(1, "c:ada"), entry(2, "c:bob", 500), entry(3, "c:bob"), entry(4, "c:eve")
+    ]  # fmt: skip
+    assert await publisher(log).publish(entries) == {"f2", "f3"}
+    assert {record.key for record in log.records("events")} == {b"c:ada", b"c:eve"}
+    log.limits.clear()
+    assert await publisher(log).publish(entries[1:3]) == set()
+    bob = [record.value for record in log.records("events") if record.key == b"c:bob"]
+    assert [(value or b"")[:1] for value in bob] == [b"2", b"3"]
+
+
+async def test_a_message_that_is_too_large_is_a_dead_letter_and_the_others_go(
+    log: FakeLog,
+) -> None:
+    log.limits["triggers.email"] = 300
+    messages = [message("ada", 10), message("bob", 5_000), message("bob-2", 10)]
+    assert await publisher(log).publish([], messages) == set()
+    assert {record.key for record in log.records("triggers.email")} == {b"ada", b"bob-2"}
+    [letter] = log.records("dead-letters")
+    assert (letter.key, letter.value) == (b"bob", messages[1].trigger)
+    said = {name: find(letter.headers, name) for name in ("stage", "reason", "message", "ce_id")}
+    assert said == {
+        "stage": "profile",
+        "reason": "too_large",
+        "message": "larger than triggers.email takes",
+        "ce_id": "t-bob",
+    }
+
+
+async def test_a_dead_letter_that_is_too_large_is_cut(log: FakeLog) -> None:
+    log.limits |= {"triggers.email": 300, "dead-letters": 1_000}
+    await publisher(log).publish([], [message("bob", 5_000)])
+    [letter] = log.records("dead-letters")
+    assert 0 < len(letter.value or b"") <= 1_000
+    assert int(find(letter.headers, "original_bytes") or 0) > 5_000
+
+
+async def test_a_log_that_is_away_is_no_size(log: FakeLog) -> None:
+    log.down = True
+    with pytest.raises(LogUnavailable):
+        await publisher(log).publish([entry(1, "c:ada")])
