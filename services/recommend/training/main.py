@@ -1,4 +1,4 @@
-"""`attune train`: reads `events` through, builds the snapshot, measures it, puts it in force."""
+"""`attune train`: reads all of `events`, builds the snapshot, measures it, puts it in force."""
 
 import asyncio
 from dataclasses import asdict
@@ -17,10 +17,9 @@ from services.recommend.models.folder import ModelFolder
 from services.recommend.models.snapshot import Metadata, take
 from services.recommend.training.build import GRID, build_index, choose_settings
 from services.recommend.training.log import Lessons
-from shared import bus
+from services.recommend.training.rows import from_archive, from_log
 from shared.clock import real_now_ms
 from shared.settings import Settings
-from shared.topics import EVENTS
 
 NAME: Final = "sessions"
 CAPACITY: Final = 200_000
@@ -38,18 +37,31 @@ K: Final = 20
     default=True,
     help="Choose the session settings on the latest sessions.",
 )
+@click.option(
+    "--source",
+    type=click.Choice(["log", "archive"]),
+    default="log",
+    show_default=True,
+    help="Read facts from the log, or from its archive (ATTUNE_ARCHIVE).",
+)
 @json_option
-def command(promote: bool, settings_from_data: bool, as_json: bool) -> None:
+def command(promote: bool, settings_from_data: bool, source: str, as_json: bool) -> None:
     """Train the models that offers are ranked with.
 
-    Reads the log's facts from the beginning, builds session neighbours and basket pairs, measures
-    them on the latest sessions and writes a version to the model store (ATTUNE_MODELS). A running
+    Reads all facts from the beginning, builds session neighbours and basket pairs, measures them
+    on the latest sessions and writes a version to the model store (ATTUNE_MODELS). A running
     recommend takes it up within seconds, without a failed request.
     """
     settings = Settings.from_environment()
-    shown = {"bootstrap": settings.bootstrap, "models": settings.models, "promote": promote}
+    place = "archive" if source == "archive" else "bootstrap"
+    shown = {
+        "source": source,
+        place: getattr(settings, place),
+        "models": settings.models,
+        "promote": promote,
+    }
     with Report("train", as_json=as_json, settings=shown) as report:
-        lessons = asyncio.run(_read(settings))
+        lessons = asyncio.run(_read(settings, source))
         metadata = train(lessons, real_now_ms(), choose=settings_from_data)
         folder = ModelFolder(Path(settings.models))
         learned = whole(lessons)
@@ -65,10 +77,11 @@ def command(promote: bool, settings_from_data: bool, as_json: bool) -> None:
         )
 
 
-async def _read(settings: Settings) -> Lessons:
+async def _read(settings: Settings, source: str) -> Lessons:
     lessons = Lessons()
+    rows = from_archive if source == "archive" else from_log
     with tqdm(desc="reading events", unit=" facts", unit_scale=True) as progress:
-        async for records in bus.scan(settings, EVENTS.named(settings.namespace)):
+        async for records in rows(settings):
             lessons.read(records)
             progress.update(len(records))
     return lessons
