@@ -17,6 +17,7 @@ LONGEST_MODULE = 300
 LONGEST_FUNCTION = 40
 
 PURE = (
+    "services/ingest/archive/buffer.py",
     "services/ingest/clock_skew.py",
     "services/ingest/collector/split.py",
     "services/ingest/decide.py",
@@ -55,6 +56,8 @@ PURE = (
     "services/recommend/popularity.py",
     "services/recommend/ranking.py",
     "services/recommend/situation.py",
+    "shared/archive_columns.py",
+    "shared/archive_rows.py",
     "shared/catalogue.py",
     "shared/decisions.py",
     "shared/events.py",
@@ -91,6 +94,7 @@ IMPURE_CALLS = frozenset(
 """Names of calls that read a clock, an environment or a dice."""
 
 BUS = ("shared/bus*.py",)
+ARCHIVE = ("shared/archive*.py",)
 STORES = ("*/store*.py", "*/*_store.py", "*/store/*.py")
 SQL = (
     "*/*_store.py",
@@ -256,6 +260,11 @@ def test_pure_modules_call_no_clock_and_no_dice() -> None:
 
 def test_only_the_bus_knows_aiokafka() -> None:
     assert outside((*BUS, *SIMULATOR), "aiokafka") == []
+
+
+@pytest.mark.parametrize("package", ["deltalake", "arro3"])
+def test_only_the_archive_knows_delta_tables(package: str) -> None:
+    assert outside(ARCHIVE, package) == []
 
 
 @pytest.mark.parametrize("client", ["redis", "valkey", "hiredis"])
