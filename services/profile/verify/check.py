@@ -37,7 +37,8 @@ class Verification(Struct, kw_only=True):
     """What `attune verify` prints. `events`: facts in the log; `customers`: identities in it.
 
     lost, applied_twice: facts that the live profiles miss or count once too often; lost includes
-    raw events of which nothing became anything.
+    raw events of which nothing became anything. unpublished: facts that profiles state and the log
+    does not have.
     """
 
     events: int
@@ -54,6 +55,7 @@ class Verification(Struct, kw_only=True):
     dead_lettered: dict[str, int]
     pending: int
     malformed: int
+    unpublished: int
 
 
 def _ignore(records: int) -> None:
@@ -147,7 +149,8 @@ async def verify(settings: Settings, progress: Progress = _ignore) -> Verificati
         for _ in range(ATTEMPTS):
             replay = await read_log(settings, progress)
             found = await compare(replay, store.load, store.views)
-            if not found.different or replay.facts == previous:
+            waiting = found.different + found.unpublished
+            if not waiting or replay.facts == previous:
                 break
             previous = replay.facts
         return found
@@ -160,12 +163,13 @@ async def compare(
 ) -> Verification:
     """Compares a replay with what the store holds."""
     different: list[dict[str, str]] = []
-    lost = twice = count = 0
+    lost = twice = count = unpublished = 0
     for keys in _chunks(iter(replay.identities)):
         live, live_views = await load(keys), await views(keys)
         for key in keys:
             reference = replay.identities[key].profile
             count += 1
+            unpublished += len(live[key].outbox)
             gap = reference.component.events - live[key].profile.component.events
             lost, twice = lost + max(0, gap), twice + max(0, -gap)
             what = _difference(live[key], live_views[key], replay.identities[key])
@@ -188,6 +192,7 @@ async def compare(
         dead_lettered=accounts.dead_by_reason(),
         pending=balance.pending,
         malformed=replay.malformed,
+        unpublished=unpublished,
     )
 
 

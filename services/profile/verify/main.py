@@ -24,7 +24,8 @@ from shared.settings import Settings
 def command(wait_s: float, as_json: bool) -> None:
     """Compare the live profiles with a replay of the log, and compute the balance.
 
-    Exit 1 when a profile differs, an event is lost or applied twice, or the balance is open.
+    Exit 1 when a profile differs, an event is lost or applied twice, the balance is open, or facts
+    that profiles state never reached the log.
     """
     settings = Settings.from_environment()
     with Report(
@@ -38,6 +39,7 @@ def command(wait_s: float, as_json: bool) -> None:
         report.check("balanced", found.balanced)
         report.check("lost", found.lost == 0)
         report.check("applied_twice", found.applied_twice == 0)
+        report.check("unpublished", found.unpublished == 0)
 
 
 async def _verify(settings: Settings, wait_s: float) -> Verification:
