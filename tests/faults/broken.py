@@ -1,35 +1,20 @@
 """Runs a service of Attune with something wrong on purpose: for the fault harness only.
 
-    python -m tests.faults.broken [--crash POINT:VISITS] [--guard NAME] -- profile --port 0
+    python -m tests.faults.broken [--crash POINT:VISITS] [--trouble NAME] [--guard NAME] \\
+        -- profile --port 0
 
 `--crash` kills the process, as kill -9 would, at its n-th visit to a place inside a batch;
-`--guard` takes one guard away (`mutations.GUARDS`). Production code has no switch for either.
+`--trouble` is something that may happen to any process (`troubles.TROUBLES`); `--guard` takes one
+guard away (`mutations.GUARDS`). Production code has no switch for any of them.
 """
 
-import functools
-import os
-import signal
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import click
 
-
-def die() -> None:
-    """Ends this process as kill -9 would: nothing is flushed, closed or said."""
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def wrap(owner: Any, name: str, wrapper: Callable[..., Awaitable[Any]]) -> None:
-    """Replaces a coroutine method by `wrapper(original, self, *arguments)`."""
-    original = getattr(owner, name)
-
-    @functools.wraps(original)
-    async def replaced(*arguments: Any, **named: Any) -> Any:
-        return await wrapper(original, *arguments, **named)
-
-    setattr(owner, name, replaced)
+from tests.faults.patching import die, wrap
 
 
 def crash_at(service: str, point: str, visits: int) -> None:
@@ -70,17 +55,22 @@ def _places(service: str) -> dict[str, tuple[Any, str]]:
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.option("--crash", default="", help="POINT:VISITS")
+@click.option("--trouble", default="")
 @click.option("--guard", default="")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
-def main(crash: str, guard: str, command: tuple[str, ...]) -> None:
-    """Runs `attune COMMAND` with a crash point, or without a guard."""
+def main(crash: str, trouble: str, guard: str, command: tuple[str, ...]) -> None:
+    """Runs `attune COMMAND` with a crash point, in trouble, or without a guard."""
     if crash:
         point, _, visits = crash.partition(":")
         crash_at(command[0], point, int(visits))
+    if trouble:
+        from tests.faults.troubles import TROUBLES
+
+        TROUBLES[trouble]()
     if guard:
         from tests.faults.mutations import GUARDS
 
-        GUARDS[guard].take_away()
+        GUARDS[guard]()
     from services.cli import main as attune
 
     sys.argv = ["attune", *command]

@@ -6,11 +6,10 @@ Read through the project's own clients; judged by `witness`, which knows nothing
 import json
 from collections.abc import AsyncIterator
 
-from services.profile.store import ProfileStore
+from services.profile.verify.check import live_store
 from shared import topics
-from shared.bus import Record, scan, topic_id
+from shared.bus import Record, scan
 from shared.headers import REASON, SRC, find, find_int
-from shared.keys import Keys
 from shared.settings import Settings
 from shared.store import open_redis
 from tests.faults.truth import Account, Raw
@@ -61,10 +60,9 @@ def _take_fact(evidence: Evidence, record: Record) -> None:
 
 async def read_accounts(settings: Settings, identities: set[str]) -> dict[str, Account]:
     """What the store holds of these identities."""
-    incarnation = await topic_id(settings, topics.EVENTS.named(settings.namespace))
     accounts: dict[str, Account] = {}
     async with open_redis(settings) as redis:
-        store = ProfileStore(redis, Keys(settings.namespace), incarnation)
+        store = await live_store(settings, redis)
         names = sorted(identities)
         for begin in range(0, len(names), 500):
             for key, identity in (await store.load(names[begin : begin + 500])).items():

@@ -1,11 +1,13 @@
 """What a run of the harness says: keys for scripts, lines for people, a section for the docs."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from services.commands.output import Report
+from tests.faults.playing import Caught
 from tests.faults.run import Outcome
 from tests.faults.schedule import Shape
 from tests.faults.system import System
@@ -65,6 +67,16 @@ def add_outcome(report: Report, outcome: Outcome, system: System, shape: Shape) 
     report.check("redis", kills["redis"] == shape.redis_kills)
     report.check("acknowledged_bytes_lost", system.bytes_lost > 0 or not shape.redis_kills)
     report.check("rebalances", system.rebalances == shape.rebalances)
+
+
+def add_mutations(report: Report, played: Mapping[str, Caught]) -> None:
+    """Guard → whether its scenario passes with it and fails without it."""
+    report.add(
+        mutations={guard: each.caught for guard, each in played.items()},
+        seen={guard: each.without or [each.why] for guard, each in played.items()},
+    )
+    for guard, each in played.items():
+        report.check(f"mutation {guard}", each.caught)
 
 
 def write_json(report: Report, path: Path) -> None:

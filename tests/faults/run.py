@@ -12,7 +12,7 @@ from tests.faults.evidence import read_evidence
 from tests.faults.plan import Plan
 from tests.faults.schedule import Fault, Shape
 from tests.faults.sending import Sender
-from tests.faults.system import System
+from tests.faults.system import System, Wrong
 from tests.faults.witness import Findings, testify
 
 DRAIN_S: Final = 180.0
@@ -41,11 +41,13 @@ async def carry_out(system: System, plan: Plan, shape: Shape, schedule: list[Fau
         group.create_task(sender.run())
         await _break_things(system, sender, schedule, len(plan.records))
     under_fire = time.monotonic() - started
+    system.note("  all sent")
     await system.revive()
     # Timers fire only in partitions that are caught up, and the last carts are yet to come due.
     await asyncio.sleep(max(0.0, shape.due_within_s - (real_now_ms() - base) / 1000))
     drained = await _drain(system, plan, base)
     await system.processes.stop(*system.processes.names)
+    system.note("  all stopped")
     drain = time.monotonic() - started - under_fire
     verification = await verify(system.settings)
     findings = testify(plan, await read_evidence(system.settings), base, real_now_ms())
@@ -99,7 +101,8 @@ async def _crash(system: System, fault: Fault) -> None:
     """Kills a member, lets events pile up, and has its successor die inside a batch of them."""
     await system.kill(fault.target)
     await asyncio.sleep(fault.down_s)
-    await system.start(fault.target, crash=f"{fault.point}:{fault.visits}", ready=False)
+    wrong = Wrong(crash=f"{fault.point}:{fault.visits}")
+    await system.start(fault.target, wrong=wrong, ready=False)
     if await system.dead(fault.target):
         system.kills[fault.target.partition("-")[0]] += 1
     else:
@@ -119,11 +122,15 @@ async def _drain(system: System, plan: Plan, base: int) -> bool:
     deadline = time.monotonic() + DRAIN_S
     if not await wait_until_drained(system.settings, DRAIN_S):
         return False
+    system.note("  drained")
     patience = min(deadline, time.monotonic() + DECISIONS_S)
     while time.monotonic() < patience:
         evidence = await read_evidence(system.settings, decisions_only=True)
-        if not testify(plan, evidence, base, real_now_ms()).decisions_missing:
+        found = testify(plan, evidence, base, real_now_ms())
+        if not found.decisions_missing:
             break
+        system.note(f"  {found.decisions_missing} to come {found.examples}")
         await system.revive()
         await asyncio.sleep(2)
+    system.note("  all decisions are there")
     return await wait_until_drained(system.settings, max(10.0, deadline - time.monotonic()))

@@ -54,8 +54,8 @@ class Shape:
     rate: int
 
 
-SHORT: Final = Shape(20_000, 6, 2, 1, 1, {"ingest": 1, "profile": 2}, 75, 700)
-LONG: Final = Shape(100_000, 24, 6, 5, 3, {"ingest": 2, "profile": 3}, 400, 700)
+SHORT: Final = Shape(20_000, 6, 2, 1, 1, {"ingest": 1, "profile": 2}, 60, 600)
+LONG: Final = Shape(120_000, 26, 6, 5, 3, {"ingest": 2, "profile": 3}, 400, 600)
 FORMS: Final = {"short": SHORT, "long": LONG}
 
 
@@ -82,7 +82,7 @@ def make_schedule(seed: int, shape: Shape) -> list[Fault]:
             down_s=round(random.uniform(0.0, 2.0), 3),
             wait_s=round(random.uniform(0.0, 0.4), 3),
             point=point,
-            visits=random.randrange(1, 6),
+            visits=1 if "commit" in point else random.randrange(1, 6),
         )
         for place, (action, target, point) in enumerate(actions)
     ]

@@ -31,13 +31,26 @@ PARTITIONS: Final = 8
 LOSABLE_S: Final = 1.5
 """Redis under AOF everysec may lose this much; a run takes away no more than that."""
 AOF: Final = "appendonlydir"
-CRASH_S: Final = 15.0
+CRASH_S: Final = 8.0
 STARTS: Final = 3
 
 
 def service_of(member: str) -> str:
     """`profile` of `profile-1`."""
     return member.partition("-")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """What is wrong with a process on purpose: see `broken`."""
+
+    crash: str = ""
+    trouble: str = ""
+    guard: str = ""
+
+    def options(self) -> list[tuple[str, str]]:
+        """For `broken`'s command line."""
+        return [("--crash", self.crash), ("--trouble", self.trouble), ("--guard", self.guard)]
 
 
 @dataclass(slots=True)
@@ -56,14 +69,12 @@ class System:
     bytes_lost: int = 0
     """Of what Redis had acknowledged, by files restored from before."""
 
-    async def start(
-        self, *members: str, crash: str = "", guard: str = "", ready: bool = True
-    ) -> None:
+    async def start(self, *members: str, wrong: Wrong | None = None, ready: bool = True) -> None:
         """Starts members; ready when this returns. Raises Unavailable where one cannot start."""
-        programs = [self._program(member, crash, guard, ready) for member in members]
+        programs = [self._program(member, wrong or Wrong(), ready) for member in members]
         await self.processes.start_all(*programs)
 
-    def _program(self, member: str, crash: str, guard: str, ready: bool) -> Program:
+    def _program(self, member: str, wrong: Wrong, ready: bool) -> Program:
         service, port = service_of(member), free_port()
         variables = environment(self.settings) | {
             "PYTHONPATH": str(ROOT),
@@ -78,9 +89,9 @@ class System:
             )
             variables[name] = member
         command = ["-m", "services.cli", service, "--port", str(port)]
-        if crash or guard:
-            options = ["--crash", crash, "--guard", guard, "--"]
-            command = ["-m", "tests.faults.broken", *options, service, "--port", str(port)]
+        if wrong != Wrong():
+            options = [word for name, value in wrong.options() for word in (name, value)]
+            command = ["-m", "tests.faults.broken", *options, "--", service, "--port", str(port)]
         address = f"http://{HOST}:{port}/health/ready" if ready else None
         return Program(member, tuple(command), variables | self.variables, address)
 
@@ -160,7 +171,7 @@ class System:
 
     def note(self, text: str) -> None:
         """A line of progress on standard error."""
-        click.echo(text, err=True)
+        click.echo(f"{time.strftime('%H:%M:%S')} {text}", err=True)
 
 
 @contextmanager
@@ -175,7 +186,12 @@ def running_servers(folder: Path) -> Iterator[tuple[ApacheKafka, EmbeddedStore]]
 
 @asynccontextmanager
 async def running_system(
-    folder: Path, kafka: ApacheKafka, store: EmbeddedStore, namespace: str
+    folder: Path,
+    kafka: ApacheKafka,
+    store: EmbeddedStore,
+    namespace: str,
+    *,
+    partitions: int = PARTITIONS,
 ) -> AsyncIterator[System]:
     """All topics of a namespace and no member yet; members that run are stopped at the end."""
     settings = Settings(
@@ -184,7 +200,7 @@ async def running_system(
         redis=store.url,
         database=f"sqlite+aiosqlite:///{folder / 'attune.db'}",
         namespace=namespace,
-        partitions=PARTITIONS,
+        partitions=partitions,
         fetch_wait_ms=50,
         models=str(folder / "models"),
     )

@@ -1,5 +1,6 @@
 """The judge of a run: what must be, by `truth`, against what is, by `evidence`. Pure."""
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -123,22 +124,19 @@ def _judge_messages(findings: Findings, evidence: Evidence) -> None:
     for messages in evidence.messages.values():
         for ident, content in messages:
             contents.setdefault(ident, set()).add(content)
-    facts: dict[str, set[str]] = {}
-    for fact in evidence.decided:
-        facts.setdefault(fact["event_id"], set()).add(repr(sorted(fact.items())))
-    for name, known in (("messages", contents), ("decisions", facts)):
-        for ident, different in known.items():
-            if len(different) > 1:
-                findings.id_conflicts += 1
-                findings.note(f"{name} of one id with different contents", ident)
+    first: dict[str, bytes] = {}
+    for fact in reversed(evidence.decided):
+        # The first fact with an id wins; what a later one says, nobody may ever hear.
+        first[fact["trigger_id"]] = base64.b64decode(fact["trigger"])
+    for ident, different in contents.items():
+        if different != {first.get(ident)}:
+            findings.id_conflicts += 1
+            findings.note("messages that are not what was decided first", ident)
     for fact in evidence.decided:
         topic = f"triggers.{fact['channel']}" if fact["verdict"] == "send" else "suppressions"
         if not any(ident == fact["trigger_id"] for ident, _ in evidence.messages[topic]):
             findings.messages_missing += 1
             findings.note("decision without its message", fact["trigger_id"])
-    decided = {fact["trigger_id"] for fact in evidence.decided}
-    for ident in contents.keys() - decided:
-        findings.note("message without its decision", ident)
 
 
 def _judge_decisions(
