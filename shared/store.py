@@ -150,7 +150,7 @@ def _address(where: Mapping[str, Any]) -> str:
 
 async def _ask(server: Redis) -> Told:
     pipeline = server.pipeline(transaction=False)
-    for section in ("server", "replication", "persistence"):
+    for section in ("server", "memory", "replication", "persistence"):
         pipeline.info(section)
     found: dict[str, Any] = {}
     for answer in await pipeline.execute():
@@ -158,8 +158,13 @@ async def _ask(server: Redis) -> Told:
     replicas = (found[f"slave{n}"] for n in range(int(found.get("connected_slaves", 0))))
     return Told(
         identity=(str(found["run_id"]), str(found["master_replid"])),
+        # Profiles have no lifetime, so the policies of the volatile ones spare them.
+        evicts=bool(found["maxmemory"]) and str(found["maxmemory_policy"]).startswith("allkeys"),
         aof=bool(found["aof_enabled"]),
         aof_written=found["aof_last_write_status"] == "ok",
+        rewriting=bool(found["aof_rewrite_in_progress"])
+        or bool(found["aof_rewrite_scheduled"])
+        or found["aof_last_bgrewrite_status"] != "ok",
         syncing=bool(found.get("aof_pending_bio_fsync", 0)),
         offset=int(found["master_repl_offset"]),
         acknowledged=tuple(one["offset"] for one in replicas if one["state"] == "online"),

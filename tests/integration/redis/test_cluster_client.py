@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError, RedisError
 
 from shared.store import AnotherServer, ServerWatch, look, open_redis
 from shared.store_cluster import ClusterRedis
-from tests.fixtures.redis_cluster import MASTERS, RedisCluster
+from tests.fixtures.redis_cluster import RedisCluster
 
 ADD = "return redis.call('INCRBY', KEYS[1], ARGV[1]) + redis.call('INCRBY', KEYS[2], 0)"
 
@@ -46,7 +46,7 @@ async def test_a_moved_slot_is_followed(
     slot = key_slot(key.encode())
     await redis.set(key, "here")
     home = redis_cluster.owner(slot)
-    away = next(node for node in redis_cluster.nodes[:MASTERS] if node is not home)
+    away = next(node for node in redis_cluster.masters() if node is not home)
     for target in (away, home):
         await asyncio.to_thread(redis_cluster.move, slot, target)
         assert await redis.get(key) == b"here"
@@ -60,9 +60,7 @@ async def test_a_slot_under_way_is_asked_for_where_each_key_lies_however_many_co
     slot = key_slot(keys[0].encode())
     for key in keys:
         await redis.set(key, key)
-    target = next(
-        node for node in redis_cluster.nodes[:MASTERS] if node is not redis_cluster.owner(slot)
-    )
+    target = next(node for node in redis_cluster.masters() if node is not redis_cluster.owner(slot))
     # Connections to every node, so that a word said on one of them is not heard on another.
     await asyncio.gather(*(gathered(redis, [f"{n}" for n in range(50)]) for _ in range(5)))
     home = redis_cluster.begin_move(slot, target)
@@ -88,9 +86,7 @@ async def test_a_script_waits_for_keys_that_lie_on_two_nodes(
     slot = key_slot(one.encode())
     await redis.set(one, 1)
     await redis.set(other, 10)
-    target = next(
-        node for node in redis_cluster.nodes[:MASTERS] if node is not redis_cluster.owner(slot)
-    )
+    target = next(node for node in redis_cluster.masters() if node is not redis_cluster.owner(slot))
     home = redis_cluster.begin_move(slot, target)
     redis_cluster.move_keys(slot, home, target, most=1)
     waiting = asyncio.create_task(redis.eval(ADD, 2, one, other, 5))
@@ -126,9 +122,9 @@ async def ask_and_give_up(redis: Redis, keys: list[str], turn: int) -> None:
 
 
 async def test_a_master_that_dies_is_replaced_and_its_replica_is_another_server(
-    own_redis_cluster: RedisCluster,
+    healing_cluster: RedisCluster,
 ) -> None:
-    cluster, watch = own_redis_cluster, ServerWatch()
+    cluster, watch = healing_cluster, ServerWatch()
     async with open_redis(cluster.settings(), watch=watch) as redis:
         assert isinstance(redis, ClusterRedis)
         keys = [f"{number}" for number in range(60)]
@@ -136,10 +132,12 @@ async def test_a_master_that_dies_is_replaced_and_its_replica_is_another_server(
             await redis.set(key, key)
         _, told = await look(redis, watch)
         assert all(one.aof and len(one.acknowledged) == 1 for one in told.values())
-        cluster.nodes[0].kill()
+        dying = cluster.masters()[0]
+        replica = cluster.replica_of(dying)
+        dying.kill()
         with pytest.raises(ConnectionError):
             await gathered(redis, keys)
-        await asyncio.to_thread(cluster.await_promoted, cluster.nodes[MASTERS])
+        await asyncio.to_thread(cluster.await_promoted, replica)
         with pytest.raises(AnotherServer):
             await until_answered(redis, keys)
         watch.accept()
