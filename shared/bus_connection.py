@@ -23,7 +23,10 @@ START_S: Final = 20.0
 STOP_S: Final = 5.0
 RETRY_S: Final = 0.25
 MAX_MESSAGE_BYTES: Final = 1_048_576
-PARTITION_FETCH_BYTES: Final = 4 * MAX_MESSAGE_BYTES
+PARTITION_FETCH_BYTES: Final = 2 * MAX_MESSAGE_BYTES
+FETCH_BYTES: Final = 16 * MAX_MESSAGE_BYTES
+"""What one broker's answer may bring at most, and so what a consumer holds ahead of its caller:
+nothing more is fetched of a partition before that has been polled."""
 
 # It logs each failed attempt of its own, many a second; what matters is raised as an error as well.
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
@@ -199,6 +202,7 @@ def fetching(settings: Settings) -> dict[str, Any]:
         "enable_auto_commit": False,
         "auto_offset_reset": "earliest",
         "fetch_max_wait_ms": settings.fetch_wait_ms,
+        "fetch_max_bytes": FETCH_BYTES,
         "max_partition_fetch_bytes": PARTITION_FETCH_BYTES,
     }
 
