@@ -64,16 +64,17 @@ async def decided_again(stage: Stage) -> Violations:
 
 
 async def zombie(stage: Stage) -> Violations:
-    """A member sleeps between reading and writing; another takes over; the first one wakes."""
+    """A member sleeps between reading and writing; another takes over; the first wakes, and dies
+    once it has written (else it would read on, and write what it missed)."""
     await stage.write(*(viewed(number) for number in range(10)))
-    await stage.start("profile-0", trouble="sleeps_before_saving")
+    await stage.start("profile-0", trouble="sleeps_before_saving", crash="after_save:1")
     await stage.until(lambda: stage.is_stopped("profile-0"), "asleep")
     await stage.start("profile-extra")
     await stage.until(lambda: stage.holds(ADA, 10), "taken over")
     await stage.write(*(viewed(number) for number in range(10, 20)))
     await stage.until(lambda: stage.holds(ADA, 20), "carried on")
     stage.signal("profile-0", signal.SIGCONT)
-    await asyncio.sleep(3)
+    await stage.dies("profile-0")
     await stage.drained()
     return await stage.profiles()
 

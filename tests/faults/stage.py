@@ -22,6 +22,7 @@ from shared import events as facts
 from shared import topics
 from shared.bus import Producer, Record, group_lag, scan
 from shared.clock import real_now_ms
+from shared.headers import SRC, find
 from shared.keys import Keys
 from shared.store import open_redis
 from tests.faults.system import System, Wrong
@@ -114,8 +115,9 @@ class Stage:
         await self.until(done, "all raw events committed")
 
     async def has_facts(self, least: int) -> bool:
-        """Whether `events` holds at least so many records."""
-        return len(await self.records(topics.EVENTS)) >= least
+        """Whether `events` holds the facts of at least so many raw events."""
+        records = await self.records(topics.EVENTS)
+        return len({find(record.headers, SRC) for record in records}) >= least
 
     async def item_views(self) -> int:
         """Views of all items together, as recommend reads them."""
