@@ -1,7 +1,7 @@
 """The view of a profile: what recommend reads of one shopper, in one call.
 
-The profile service derives it from the state on each write; it lies packed (msgpack arrays) in
-field `v` of the identity's hash. Times are epoch milliseconds.
+The profile service derives it from the state on each write; it lies packed (msgpack arrays in a
+zstd frame) in field `v` of the identity's hash. Times are epoch milliseconds.
 """
 
 from typing import Final
@@ -9,7 +9,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-VIEW_VERSION: Final = 1
+from shared.packed import pack, unpack
+
+VIEW_VERSION: Final = 2
 
 VIEWED: Final = 1
 CARTED: Final = 2
@@ -56,7 +58,6 @@ class View(Struct, array_like=True):
     first, at most 5; paused: profiling paused by the shopper, so offers use the request alone.
     """
 
-    version: int = VIEW_VERSION
     clock: int = 0
     events: int = 0
     owner: str | None = None
@@ -72,16 +73,24 @@ class View(Struct, array_like=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(View)
+# Version 1 was not packed, and its number stood before the same fields.
+_START_V1: Final = b"\x9c\x01"
+_START: Final = b"\x9b"
 
 
 def encode_view(view: View) -> bytes:
     """The view as it lies in Redis."""
-    return _encoder.encode(view)
+    return pack(VIEW_VERSION, _encoder.encode(view))
 
 
 def decode_view(data: bytes) -> View:
-    """The view from Redis. Raises msgspec.ValidationError or DecodeError."""
-    return _decoder.decode(data)
+    """The view from Redis, of this version or an older one.
+
+    Raises NewerVersion, and ValueError or msgspec.MsgspecError where it is damaged.
+    """
+    if data[:2] == _START_V1:
+        return _decoder.decode(_START + data[2:])
+    return _decoder.decode(unpack(VIEW_VERSION, data))
 
 
 def price_band(price: int) -> str:

@@ -21,7 +21,7 @@ BOUGHT_KEPT: Final = 200
 MARKS_KEPT: Final = 100
 TRAITS_KEPT: Final = 50
 CONSENTS_KEPT: Final = 50
-VALUES_KEPT: Final = 24
+VALUES_KEPT: Final = 16
 """Affinity values a field keeps; beyond it the least recently touched is dropped."""
 
 _V = TypeVar("_V", "Mark", "CartMark")

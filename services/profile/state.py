@@ -1,6 +1,7 @@
-"""The state of one identity: its component and what must not be merged, with the codec.
+"""The state of one identity: its component and what must not be merged. Pure.
 
-`canonical` is what equality means (DESIGN invariant 1): positions, outbox and caches left out.
+`canonical` is what equality means (DESIGN invariant 1): positions, outbox and caches left out, and
+whatever way `state_format` packs it for Redis.
 """
 
 import hashlib
@@ -10,9 +11,8 @@ import msgspec
 from msgspec import Struct, field
 
 from services.profile.component import Component, Touch
-from shared.errors import AttuneError
 
-STATE_VERSION: Final = 1
+STATE_VERSION: Final = 2
 SENDS_KEPT: Final = 16
 LINKED: Final = -1
 """Absorbed up to nowhere: the login is known, nothing has been handed over yet."""
@@ -40,7 +40,6 @@ class Profile(Struct, array_like=True):
     the customers its facts went to, each with the offset of the last one.
     """
 
-    version: int = STATE_VERSION
     component: Component = field(default_factory=Component)
     owner: str | None = None
     trail: list[Touch] = field(default_factory=list)
@@ -53,26 +52,6 @@ class Profile(Struct, array_like=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Profile)
-
-
-class UnknownStateVersion(AttuneError):
-    """The state in Redis was written by a newer Attune: refused, never guessed at."""
-
-    code = "unknown_state_version"
-
-
-def encode_state(profile: Profile) -> bytes:
-    """The state as it lies in Redis."""
-    return _encoder.encode(profile)
-
-
-def decode_state(data: bytes) -> Profile:
-    """The state from Redis. Raises UnknownStateVersion."""
-    profile = _decoder.decode(data)
-    if profile.version != STATE_VERSION:
-        raise UnknownStateVersion(f"state version {profile.version}, known is {STATE_VERSION}")
-    return profile
 
 
 def canonical(state: Struct) -> bytes:

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 from services.profile.identity import Identity, OutboxEntry, stable_id
-from services.profile.state_format import pack_profile, unpack_profile, unpack_window
+from services.profile.state_format import Packed, pack_profile, unpack_profile
 from services.profile.store_errors import translated
 from services.profile.store_scripts import COUNT, SAVE
 from services.profile.store_values import DueTimer, ItemBatch, RecreatedTopic
@@ -59,12 +59,13 @@ class ProfileStore:
             return Identity(key)
         incarnation, offsets = _positions_decoder.decode(positions)
         self._refuse_other(incarnation)
+        profile, marks = unpack_profile(Packed(view, state, window or b""))
         return Identity(
             key=key,
             counter=int(counter),
-            profile=unpack_profile(view, state),
+            profile=profile,
             positions=offsets,
-            window=unpack_window(window or b"", state),
+            window=marks,
             outbox=_outbox_decoder.decode(outbox) if outbox else [],
             accepted_at=int(accepted_at or 0),
         )
@@ -97,16 +98,16 @@ class ProfileStore:
         return refused
 
     def _save_arguments(self, identity: Identity) -> list[Any]:
-        view, state = pack_profile(identity.profile)
+        packed = pack_profile(identity.profile, identity.window)
         return [
             1,
             self._keys.profile(identity.key),
             identity.counter,
             identity.counter + 1,
-            view,
-            state,
+            packed.view,
+            packed.state,
             _outbox_encoder.encode((self._incarnation, identity.positions)),
-            identity.window.pack(),
+            packed.window,
             _outbox_encoder.encode(identity.outbox) if identity.outbox else b"",
             identity.accepted_at,
         ]

@@ -31,7 +31,7 @@ def project(profile: Profile) -> View:
         session=running_session(touches),
         recent=[Interest(touch.at, touch.kind, touch.item) for touch in touches[:RECENT_SHOWN]],
         cart=cart_items(component),
-        bought=sorted(component.bought, key=lambda item: (-component.bought[item], item)),
+        bought=[item for _, item in sorted([(-at, item) for item, at in component.bought.items()])],
         dismissed=sorted(item for item, mark in component.dismissed.items() if mark.value),
         affinities={
             name: top
@@ -65,10 +65,14 @@ def cart_items(component: Component) -> list[str]:
 
 def affinity(component: Component, index: int) -> list[tuple[str, int]]:
     """The best values of one field with their weights in thousandths, best first."""
-    now = component.last_at // DAY_MS // 7
-    scored = [
-        (sum(weight * _DECAY[now - week] for week, weight in weeks.items()), value)
-        for value, weeks in component.affinities.get(index, {}).items()
-    ]
-    scored.sort(key=lambda entry: (-entry[0], entry[1]))
-    return [(value, weight) for weight, value in scored[:TOP_VALUES] if weight > 0]
+    now, decay = component.last_at // DAY_MS // 7, _DECAY
+    scored = []
+    # Plain loops: this runs for each value of each identity that is written.
+    for value, weeks in component.affinities.get(index, {}).items():
+        score = 0
+        for week, weight in weeks.items():
+            score -= weight * decay[now - week]
+        if score < 0:
+            scored.append((score, value))
+    scored.sort()
+    return [(value, -score) for score, value in scored[:TOP_VALUES]]

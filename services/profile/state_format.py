@@ -1,0 +1,281 @@
+"""Version 2 of how a profile lies in Redis: what `store` packs and unpacks. Pure.
+
+Invariant: what is unpacked equals what was packed, and packing that again gives the same bytes.
+What the view says already (names, recent touches, counts) the state does not repeat, nor the ties
+that are part of a digest in the event-id window, so a state is read together with the view and the
+window of the same write. Times are distances back from the view's clock, None for none; counts by
+day and week are one table of half bytes. docs/adr/0009 says why.
+"""
+
+from itertools import accumulate, chain, islice
+from operator import sub
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from services.profile.columns import (
+    Column,
+    pack_column,
+    pack_halves,
+    unpack_column,
+    unpack_halves,
+)
+from services.profile.component import (
+    DAY_MS,
+    CartMark,
+    Component,
+    Consent,
+    Mark,
+    Touch,
+    Trait,
+)
+from services.profile.state import STATE_VERSION, Decided, Profile
+from services.profile.state_v1 import START_V1, read_profile_v1, read_window_v1
+from services.profile.view import project
+from services.profile.window import Window
+from shared.packed import pack, unpack
+from shared.profile import View, decode_view, encode_view
+
+_flatten: Final = chain.from_iterable
+
+
+class _State(Struct, array_like=True):
+    """The state beside its view; the order of fields is the format.
+
+    days: how many there are; values: index into AFFINITY_FIELDS → how many; halves, wide: the table
+    of `_pack_counts`; names: all values, field by field; older: the touches that the
+    view does not show; places: in the window, of the ties of the view's touches and then of the
+    older ones, 0 for those of `ties`; bought: times in the view's order, each as its distance from
+    the one before; cart: of the view's items, when added, by
+    which event, how many; emptied: the cart's tombstones; hidden: an owned
+    visitor's touches that are not its trail, or an unowned one's trail.
+    """
+
+    first_at: int | None
+    last_at: int | None
+    sessions: int
+    totals: dict[int, int]
+    days: int
+    values: dict[int, int]
+    names: list[str]
+    halves: bytes
+    wide: Column
+    older: list[tuple[int, int, str]]
+    places: Column
+    ties: Column
+    hidden: list[Touch]
+    bought: Column
+    cart: list[tuple[int, str, int]]
+    emptied: dict[str, CartMark]
+    wishes: dict[str, Mark]
+    dismissed: dict[str, Mark]
+    first_order_at: int | None
+    last_order_at: int | None
+    revenue: dict[str, int]
+    refunded: dict[str, int]
+    traits: dict[str, Trait]
+    consents: dict[str, Consent]
+    paused: Mark
+    active_at: int | None
+    absorbed: dict[str, int]
+    decided: dict[str, Decided]
+    sends: list[int]
+    overflowed: bool
+    handed: dict[str, int]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_State)
+
+
+class Packed(NamedTuple):
+    """A profile as it lies in Redis: three fields of one write."""
+
+    view: bytes
+    state: bytes
+    window: bytes
+
+
+def pack_profile(profile: Profile, window: Window) -> Packed:
+    """The view, the state and the window, in this version."""
+    view = project(profile)
+    state = _encoder.encode(_flat(profile, view, window))
+    return Packed(encode_view(view), pack(STATE_VERSION, state), window.pack())
+
+
+def unpack_profile(packed: Packed) -> tuple[Profile, Window]:
+    """The state and the window of one write, of this version or an older one.
+
+    Raises NewerVersion, and ValueError or msgspec.MsgspecError where they are damaged.
+    """
+    if packed.state[:2] == START_V1:
+        return read_profile_v1(packed.state), read_window_v1(packed.window)
+    state = _decoder.decode(unpack(STATE_VERSION, packed.state))
+    window = Window.unpack(packed.window)
+    return _profile(state, decode_view(packed.view), window), window
+
+
+def _flat(profile: Profile, view: View, window: Window) -> tuple[Any, ...]:
+    """What `_State` holds, in its order."""
+    component, clock = profile.component, view.clock
+    owned = profile.owner is not None
+    touches = profile.trail if owned else component.recent
+    bought = [component.bought[item] for item in view.bought]
+    cart = [component.cart[item] for item in view.cart]
+    return (
+        _distance(clock, component.first_at),
+        _distance(clock, component.last_at),
+        component.sessions,
+        component.totals,
+        len(component.days),
+        *_pack_counts(component),
+        *_pack_touches(touches, view, window),
+        component.recent if owned else profile.trail,
+        pack_column(list(map(sub, [clock, *bought], bought))),
+        [(clock - mark.at, mark.event_id, mark.quantity) for mark in cart],
+        {item: mark for item, mark in component.cart.items() if not mark.quantity},
+        component.wishes,
+        component.dismissed,
+        _distance(clock, component.first_order_at),
+        _distance(clock, component.last_order_at),
+        component.revenue,
+        component.refunded,
+        component.traits,
+        component.consents,
+        component.paused,
+        _distance(clock, profile.active_at),
+        profile.absorbed,
+        profile.decided,
+        profile.sends,
+        profile.overflowed,
+        profile.handed,
+    )
+
+
+def _pack_touches(
+    touches: list[Touch], view: View, window: Window
+) -> tuple[list[tuple[int, int, str]], Column, Column]:
+    ties = [touch.tie for touch in touches]
+    places = window.places(ties)
+    return (
+        [(view.clock - touch.at, touch.kind, touch.item) for touch in touches[len(view.recent) :]],
+        pack_column(places),
+        pack_column([tie for tie, place in zip(ties, places, strict=True) if not place]),
+    )
+
+
+def _distance(clock: int, at: int) -> int | None:
+    return clock - at if at else None
+
+
+def _profile(state: _State, view: View, window: Window) -> Profile:
+    touches, recent, trail = _touches(state, view, window), state.hidden, state.hidden
+    if view.owner is None:
+        recent = touches
+    else:
+        trail = touches
+    return Profile(
+        component=_component(state, view, recent),
+        owner=view.owner,
+        trail=trail,
+        active_at=_time(view.clock, state.active_at),
+        absorbed=state.absorbed,
+        decided=state.decided,
+        sends=state.sends,
+        overflowed=state.overflowed,
+        handed=state.handed,
+    )
+
+
+def _component(state: _State, view: View, recent: list[Touch]) -> Component:
+    clock = view.clock
+    last_at = _time(clock, state.last_at)
+    bought = accumulate(unpack_column(state.bought, len(view.bought)), sub, initial=clock)
+    days, affinities = _unpack_counts(state, last_at // DAY_MS)
+    return Component(
+        first_at=_time(clock, state.first_at),
+        last_at=last_at,
+        events=view.events,
+        sessions=state.sessions,
+        totals=state.totals,
+        days=days,
+        affinities=affinities,
+        recent=recent,
+        cart=_cart(state, view),
+        wishes=state.wishes,
+        dismissed=state.dismissed,
+        bought=dict(zip(view.bought, islice(bought, 1, None), strict=True)),
+        orders=view.orders,
+        first_order_at=_time(clock, state.first_order_at),
+        last_order_at=_time(clock, state.last_order_at),
+        revenue=state.revenue,
+        refunded=state.refunded,
+        traits=state.traits,
+        consents=state.consents,
+        paused=state.paused,
+    )
+
+
+def _time(clock: int, distance: int | None) -> int:
+    return 0 if distance is None else clock - distance
+
+
+def _touches(state: _State, view: View, window: Window) -> list[Touch]:
+    shown = [(touch.at, touch.kind, touch.item) for touch in view.recent]
+    older = [(view.clock - age, kind, item) for age, kind, item in state.older]
+    touches = shown + older
+    places = unpack_column(state.places, len(touches))
+    ties = iter(unpack_column(state.ties, sum(not place for place in places)))
+    found = [window.tie(place) if place else next(ties) for place in places]
+    return [
+        Touch(at, tie, kind, item) for (at, kind, item), tie in zip(touches, found, strict=True)
+    ]
+
+
+def _cart(state: _State, view: View) -> dict[str, CartMark]:
+    cart = {
+        item: CartMark(view.clock - age, event_id, quantity)
+        for item, (age, event_id, quantity) in zip(view.cart, state.cart, strict=True)
+    }
+    return cart | state.emptied
+
+
+def _pack_counts(component: Component) -> tuple[dict[int, int], list[str], bytes, Column]:
+    """The counts by day and by week as one table: how far each day is from the one before, how
+    many entries each row has, their keys (codes, then ages in weeks), their counts.
+    """
+    today = component.last_at // DAY_MS
+    days = sorted(component.days)
+    dated = [component.days[day] for day in days]
+    fields = component.affinities.values()
+    weekly = [row for values in fields for row in values.values()]
+    table = list(map(sub, days, [today, *days]))
+    if table:
+        table[0] = -table[0]
+    table += map(len, dated)
+    table += map(len, weekly)
+    table += _flatten(dated)
+    table += map((today // 7).__sub__, _flatten(weekly))
+    table += _flatten(map(dict.values, dated))
+    table += _flatten(map(dict.values, weekly))
+    counts = {index: len(values) for index, values in component.affinities.items()}
+    return counts, list(_flatten(fields)), *pack_halves(table)
+
+
+def _unpack_counts(
+    state: _State, today: int
+) -> tuple[dict[int, dict[int, int]], dict[int, dict[str, dict[int, int]]]]:
+    table = unpack_halves(state.halves, state.wide)
+    days = list(islice(table, state.days))
+    if days:
+        days[0] = today - days[0]
+    lengths = list(islice(table, state.days + len(state.names)))
+    codes = list(islice(table, sum(lengths[: state.days])))
+    weeks = map((today // 7).__sub__, list(islice(table, sum(lengths[state.days :]))))
+    entries = zip(chain(codes, weeks), table, strict=False)
+    rows = [dict(islice(entries, length)) for length in lengths]
+    values = zip(state.names, rows[state.days :], strict=True)
+    return dict(zip(accumulate(days), rows, strict=False)), {
+        index: dict(islice(values, count)) for index, count in state.values.items()
+    }

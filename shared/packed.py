@@ -1,0 +1,59 @@
+"""What lies packed in Redis: one byte that says the version, then a zstd frame. Pure.
+
+Views and states are a few hundred bytes each, so the frame carries no magic number and no check
+sum (Redis and its replicas have their own), and its tables fit a value of 4 KB. A compressor is not
+for two threads at once, hence one for each.
+"""
+
+import threading
+from typing import Final
+
+import zstandard
+
+from shared.errors import AttuneError
+
+_FRAME: Final = zstandard.FORMAT_ZSTD1_MAGICLESS
+
+
+class NewerVersion(AttuneError, ValueError):
+    """Written by a newer Attune: refused, never guessed at."""
+
+    code = "newer_version"
+
+
+class _Frames(threading.local):
+    def __init__(self) -> None:
+        parameters = zstandard.ZstdCompressionParameters(
+            format=_FRAME,
+            strategy=zstandard.STRATEGY_DFAST,
+            window_log=12,
+            hash_log=10,
+            chain_log=9,
+            search_log=1,
+            min_match=4,
+            write_checksum=False,
+            write_dict_id=False,
+        )
+        self.compress = zstandard.ZstdCompressor(compression_params=parameters).compress
+        self.decompress = zstandard.ZstdDecompressor(format=_FRAME).decompress
+
+
+_frames: Final = _Frames()
+
+
+def pack(version: int, value: bytes) -> bytes:
+    """A value as it lies in Redis."""
+    return version.to_bytes(1, "little") + _frames.compress(value)
+
+
+def unpack(version: int, packed: bytes) -> bytes:
+    """The value of that version.
+
+    Raises NewerVersion, and ValueError where it is damaged.
+    """
+    if packed[:1] != version.to_bytes(1, "little"):
+        raise NewerVersion(f"of version {packed[:1].hex()}, known are 1 and {version}")
+    try:
+        return _frames.decompress(memoryview(packed)[1:])
+    except zstandard.ZstdError as error:
+        raise ValueError(f"damaged: {error}") from None
