@@ -11,7 +11,7 @@ from services.profile.state import canonical
 from services.profile.triggers.cart_abandoned import LIFETIME_MS
 from services.profile.triggers.timers import next_due
 from shared import events as facts
-from tests.unit.profile.builders import HOUR, NOW
+from tests.unit.profile.builders import HOUR, NOW, base, bought
 from tests.unit.profile.properties.histories import attributed, expected, histories
 from tests.unit.profile.properties.world import World
 
@@ -25,9 +25,26 @@ def without_sessions(component: Component) -> bytes:
     return canonical(component)
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(histories(), worlds)
 def test_each_event_counts_once_for_whom_the_log_says(history, world) -> None:
+    check_each_event_counts_once(history, world)
+
+
+@settings(max_examples=200)
+@given(st.lists(st.integers(0, 5), min_size=6, max_size=24), worlds)
+def test_a_device_that_hands_over_all_day_loses_nothing(steps, world) -> None:
+    history: list[facts.AnyFact] = []
+    for number, step in enumerate(steps):
+        if number == 0 or step == 0:
+            who = {"customer": ("alice", "bob")[number % 3 == 2], "anonymous": "v"}
+            history.append(facts.Identified(**base(number, NOW + number, **who)))
+        else:
+            history.append(bought(number, NOW + number, f"item-{step}", anonymous="v"))
+    check_each_event_counts_once(history, world)
+
+
+def check_each_event_counts_once(history: list[facts.AnyFact], world: World) -> None:
     world.live_through(history, LATER)
     wanted = attributed(record for partition in world.log for record in partition)
     for key, sequence in wanted.items():
@@ -38,7 +55,7 @@ def test_each_event_counts_once_for_whom_the_log_says(history, world) -> None:
     assert events == sum(map(len, wanted.values()))
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(histories(), worlds)
 def test_the_live_state_is_what_a_replay_of_the_log_gives(history, world) -> None:
     world.live_through(history, LATER)
@@ -50,7 +67,7 @@ def test_the_live_state_is_what_a_replay_of_the_log_gives(history, world) -> Non
         assert canonical(world.store.rows[key].profile) == canonical(identity.profile), key
 
 
-@settings(max_examples=200)
+@settings(max_examples=150)
 @given(histories(), worlds)
 def test_each_decision_is_published_and_never_with_two_contents(history, world) -> None:
     world.live_through(history, LATER)

@@ -99,6 +99,8 @@ class World:
             self.send(fact)
             for _ in range(self.chance.randrange(3)):
                 self._something_happens(now)
+        for _ in range(self.chance.randrange(30)):
+            self._something_happens(now)
         self.rest(now)
 
     def rest(self, now: int) -> None:
@@ -198,9 +200,10 @@ class World:
 
     def _write(self, entries: list[OutboxEntry]) -> None:
         """Publishes; where that fails, any part of it may have arrived."""
-        if entries:
-            self._once_published.append(entries)
-        fails = not self.calm and self.chance.random() < 0.2
+        if not entries:
+            return
+        self._once_published.append(entries)
+        fails = not self.calm and self.chance.random() < 0.4
         for entry in entries:
             if not fails or self.chance.random() < 0.5:
                 self._append(entry.key, facts.decode(entry.value))
