@@ -13,7 +13,7 @@ from services.profile.absorbing import absorbs_many, through_offset
 from services.profile.component import unpack
 from services.profile.identity import Delivery, Identity, OutboxEntry, apply, is_first_word
 from services.profile.item_counts import Increments, gather
-from services.profile.triggers.timers import MOVERS, next_due
+from services.profile.triggers.timers import AT_ONCE, MOVERS, next_due
 from services.profile.window import Verdict
 from shared import events as facts
 from shared.headers import AT, find_int
@@ -98,6 +98,9 @@ def fold_identity(identity: Identity, deliveries: Sequence[Delivery]) -> Effects
         if moved and not facts.is_imported(fact):
             due = after
         before = after
+    if identity.is_customer and identity.outbox:
+        # Whatever the index holds: what waits in the outbox must be looked after.
+        due = AT_ONCE
     return Effects(
         verdicts=verdicts,
         changed=any(verdict is not Verdict.REDELIVERED for verdict in verdicts),

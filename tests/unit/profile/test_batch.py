@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 
+import pytest
 from aiokafka.structs import ConsumerRecord
 
 from services.profile.batch import decode_batch, fold_identity, item_increments
-from services.profile.identity import Delivery, Identity
+from services.profile.identity import Delivery, Identity, OutboxEntry
 from services.profile.item_counts import CARTS, HOUR_MS, PURCHASES, VIEWS
 from services.profile.triggers.cart_abandoned import DELAY_MS
+from services.profile.triggers.timers import AT_ONCE, fire
 from services.profile.verify.replay import Replay
-from services.profile.window import Verdict
+from services.profile.window import CAPACITY, Verdict
 from shared import events as facts
 from tests.unit.profile.builders import NOW, base, bought, carted, viewed
 
@@ -57,17 +59,21 @@ def test_effects_tell_the_new_timer_and_skip_imported_facts() -> None:
     assert fold_identity(Identity("c:alice"), mixed).due is None
 
 
-def test_a_redelivered_batch_changes_nothing_but_publishes_verdicts_again() -> None:
-    decided = facts.MessageDecided(
-        **base(9),
+def decision(number: int = 9, due: int = NOW, trigger: bytes = b"{}") -> facts.MessageDecided:
+    return facts.MessageDecided(
+        **base(number),
         trigger_id="t",
         scenario="cart_abandoned",
         channel="email",
         verdict="send",
         reason="allowed",
-        due=NOW,
-        trigger=b"{}",
+        due=due,
+        trigger=trigger,
     )
+
+
+def test_a_redelivered_batch_changes_nothing_but_publishes_verdicts_again() -> None:
+    decided = decision()
     identity = Identity("c:alice")
     deliveries = [Delivery(decided, 0, 4)]
     assert fold_identity(identity, deliveries).messages == [decided]
@@ -75,6 +81,57 @@ def test_a_redelivered_batch_changes_nothing_but_publishes_verdicts_again() -> N
     assert (again.changed, again.messages) == (False, [decided])
     other = fold_identity(identity, [Delivery(decided, 0, 5)])
     assert (other.verdicts, other.messages) == ([Verdict.DUPLICATE], [])
+
+
+@pytest.mark.parametrize("between", [0, CAPACITY + 1])
+def test_of_two_contents_under_one_id_only_the_first_is_ever_published(between: int) -> None:
+    first, second = decision(trigger=b"1"), decision(trigger=b"2")
+    views = [viewed(100 + number) for number in range(between)]
+    log = [Delivery(fact, 0, at) for at, fact in enumerate((first, *views, second, *views, second))]
+    store = Identity("c:alice")
+    assert fold_identity(store, log).messages == [first]
+    # The process died before it published: another one reads the log again, from any position.
+    assert fold_identity(store, log).messages == [first]
+    assert fold_identity(store, log[1:]).messages == []
+    assert fold_identity(store, log[between + 1 :]).messages == []
+
+
+def test_one_moment_is_decided_once_whatever_the_ids() -> None:
+    identity = Identity("c:alice")
+    identity.outbox = [OutboxEntry("event-8", "c:alice", b"{}", "cause")]
+    deliveries = [Delivery(decision(9), 0, 1), Delivery(decision(8), 0, 2)]
+    effects = fold_identity(identity, deliveries)
+    assert [message.event_id for message in effects.messages] == ["event-9"]
+    assert len(identity.profile.sends) == 1
+    assert identity.outbox == []
+
+
+def test_a_redelivered_fact_sets_its_timer_again() -> None:
+    identity = Identity("c:alice")
+    imported = facts.CartAdded(**base(1), item="lamp", source="import:uci-online-retail")
+    for fact, due in ((imported, None), (carted(2, NOW + 5), NOW + 5 + DELAY_MS)):
+        delivery = Delivery(fact, 0, fact.occurred_at)
+        assert fold_identity(identity, [delivery]).due == due
+        again = fold_identity(identity, [delivery])
+        assert (again.changed, again.due) == (False, due)
+
+
+def test_the_timer_of_what_was_carted_since_a_decision_is_set_when_that_folds() -> None:
+    identity = Identity("c:alice")
+    fold_identity(identity, [Delivery(carted(1, NOW), 0, 0)])
+    stated = fire(identity, NOW + DELAY_MS).stated
+    assert stated is not None
+    later = NOW + DELAY_MS + 1
+    assert fold_identity(identity, [Delivery(carted(2, later, "mug"), 0, 1)]).due == AT_ONCE
+    decided = facts.decode(stated.value)
+    assert fold_identity(identity, [Delivery(decided, 0, 2)]).due == later + DELAY_MS
+
+
+def test_an_index_that_lost_a_standing_decision_gets_it_back() -> None:
+    identity = Identity("c:alice")
+    fold_identity(identity, [Delivery(carted(1, NOW), 0, 0)])
+    fire(identity, NOW + DELAY_MS)
+    assert fold_identity(identity, [Delivery(viewed(2), 0, 1)]).due == AT_ONCE
 
 
 def test_a_login_forwards_the_visitors_component() -> None:

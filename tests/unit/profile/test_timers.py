@@ -1,11 +1,12 @@
 """The cart timer: fires once when due, re-validated against the state, decided by the arbiter."""
 
 import msgspec
+import pytest
 
 from services.profile.identity import Delivery, Identity, apply
 from services.profile.triggers.arbiter import DAILY_BUDGET, decide
-from services.profile.triggers.cart_abandoned import DELAY_MS
-from services.profile.triggers.timers import Fired, fire, next_due
+from services.profile.triggers.cart_abandoned import DELAY_MS, LIFETIME_MS
+from services.profile.triggers.timers import AT_ONCE, Fired, fire, next_due
 from shared import events as facts
 from shared.triggers import Suppression, decode
 from tests.unit.profile.builders import DAY, HOUR, NOW, base, bought, carted
@@ -63,6 +64,55 @@ def test_the_fold_of_the_verdict_empties_the_outbox_and_ends_the_timer() -> None
     assert identity.outbox == []
     assert next_due(identity) is None
     assert fire(identity, NOW + DELAY_MS + 1) == Fired()
+
+
+@pytest.mark.parametrize(
+    "since", [bought(2, NOW + DELAY_MS + 1), carted(2, NOW + DELAY_MS + 1, "mug")]
+)
+def test_a_decision_that_the_log_may_not_have_is_stated_until_it_folds(since: facts.Fact) -> None:
+    """Whatever became of the cart: a process that died before it published must not silence it."""
+    identity = customer(carted(1, NOW))
+    stated = fire(identity, NOW + DELAY_MS).stated
+    assert stated is not None
+    apply(identity, Delivery(since, 0, 1))  # type: ignore[arg-type]
+    assert next_due(identity) == AT_ONCE
+    assert fire(identity, NOW + DELAY_MS + 2) == Fired(standing=(stated,))
+    assert fire(identity, NOW + 3 * DELAY_MS) == Fired(standing=(stated,))
+    state_folds(identity, 10)
+    assert next_due(identity) == (
+        None if isinstance(since, facts.Purchased) else since.occurred_at + DELAY_MS
+    )
+
+
+def test_an_earlier_due_time_is_not_decided_after_a_later_one() -> None:
+    identity = customer(carted(1, NOW, "lamp"), carted(2, NOW + HOUR, "mug"))
+    fire(identity, NOW + HOUR + DELAY_MS)
+    state_folds(identity, 10)
+    apply(identity, Delivery(bought(3, NOW + 2 * HOUR, "mug"), 0, 11))
+    assert next_due(identity) is None
+
+
+def test_a_moment_whose_message_would_be_born_expired_is_passed_over() -> None:
+    identity = customer(carted(1, NOW))
+    late = NOW + DELAY_MS + LIFETIME_MS
+    assert fire(identity, late) == Fired()
+    assert fire(identity, late - 1).stated is not None
+
+
+def test_ids_follow_from_customer_and_due_time_alone() -> None:
+    ids = {
+        fired.fact_id
+        for identity, now in (
+            (customer(carted(1, NOW)), NOW + DELAY_MS),
+            (customer(carted(7, NOW, "mug"), carted(8, NOW - 1)), NOW + 5 * DELAY_MS),
+        )
+        if (fired := fire(identity, now).stated) is not None
+    }
+    assert len(ids) == 1
+    for other in (customer(carted(1, NOW), key="c:bob"), customer(carted(1, NOW + 1))):
+        stated = fire(other, NOW + 2 * DELAY_MS).stated
+        assert stated is not None
+        assert stated.fact_id not in ids
 
 
 def test_the_same_moment_always_has_the_same_ids() -> None:
