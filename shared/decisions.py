@@ -1,5 +1,6 @@
 """Decisions on offers: what /v1/recommend answers, and the record it leaves in `decisions`."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, cast
 
 import msgspec
@@ -90,12 +91,33 @@ class Decision(Struct, kw_only=True):
 
 
 _encoder = msgspec.json.Encoder()
+_offers_decoder = msgspec.json.Decoder(list[OfferedItem])
 _decision_decoder = msgspec.json.Decoder(Decision)
 
 
 def encode_answer(answer: Recommendation) -> bytes:
     """The answer's JSON."""
     return _encoder.encode(answer)
+
+
+def encode_text(value: object) -> str:
+    """JSON of a part of an answer."""
+    return _encoder.encode(value).decode()
+
+
+def encode_numbers(values: list[float]) -> list[str]:
+    """JSON of each number."""
+    return _encoder.encode(values).decode()[1:-1].split(",") if values else []
+
+
+def as_encoded_offers(offers: Sequence[str]) -> list[OfferedItem]:
+    """Offers in JSON in the place of the items, for an answer that is only to be encoded."""
+    return cast("list[OfferedItem]", msgspec.Raw(f"[{','.join(offers)}]".encode()))
+
+
+def decode_offers(offers: Sequence[str]) -> list[OfferedItem]:
+    """The items of an answer out of their JSON."""
+    return _offers_decoder.decode(f"[{','.join(offers)}]")
 
 
 def as_encoded(answer: bytes) -> Recommendation:

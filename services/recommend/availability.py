@@ -12,6 +12,7 @@ import numpy as np
 from services.recommend.arrays import NO_NUMBERS, Numbers, Reasons, grown
 from services.recommend.catalogue.index import Catalogue
 from services.recommend.numbers import ItemNumbers
+from shared.decisions import encode_text
 
 OFFERABLE: Final = 0
 UNKNOWN: Final = 1
@@ -97,6 +98,8 @@ class Stock:
     id_order: Numbers = field(default_factory=lambda: NO_NUMBERS)
     row_of: Numbers = field(default_factory=lambda: np.full(64, NO_ROW, dtype=np.int64))
     """Rows by number, NO_ROW for what the catalogue never had; number_of: the reverse."""
+    id_texts: list[str] = field(default_factory=list)
+    """Item ids by row, in JSON."""
     _aligned: int = 0
     _available: dict[str | None, Availability] = field(default_factory=dict)
 
@@ -124,6 +127,7 @@ class Stock:
             self.row_of = grown(self.row_of, number + 1, NO_ROW)
             self.number_of = grown(self.number_of, row + 1)
             self.number_of[row] = number
+            self.id_texts.append(encode_text(ids[row]))
             if number:
                 self.row_of[number] = row
         self._aligned = len(ids)

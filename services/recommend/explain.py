@@ -1,10 +1,12 @@
 """Why each item is offered: a code and the evidence that produced it.
 
 Sixth step of `pipeline`. Pure. Evidence is the shopper's own events, a preference, or counts;
-never another shopper.
+never another shopper. Reasons are made as the JSON they end as (shared.decisions.Reason): most of
+them stand in thousands of answers, and objects that are encoded anew each time cost more than all
+else of an answer.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -18,7 +20,7 @@ from services.recommend.popularity import Popularity, column_of, label_of
 from services.recommend.ranking import Shown
 from services.recommend.situation import Situation
 from shared.catalogue import OfferChanged
-from shared.decisions import Reason
+from shared.decisions import Reason, encode_text
 
 SIMILAR_SESSIONS: Final = "similar_sessions"
 RECENTLY_VIEWED: Final = "recently_viewed"
@@ -37,7 +39,7 @@ _FIELDS: Final = {
     for name, field in (("category", "category"), ("brand", "brand"), ("price", "price_band"))
 }
 """Of features, by place: the affinity field of a preference, the code of what is counted."""
-_UNKNOWN: Final = [Reason(code=CATALOGUE)]
+_UNKNOWN: Final = encode_text(Reason(code=CATALOGUE))
 
 
 class Explainer:
@@ -58,13 +60,14 @@ class Explainer:
         self._ids = ids
         self._popularity = popularity
         self._catalogue = catalogue
-        self._events: dict[int, list[dict[str, Any]]] = {}
-        self._likes: dict[tuple[int, int], Reason | None] = {}
+        self._events: dict[int, str] = {}
+        self._likes: dict[tuple[int, int], str] = {}
 
     def explain(
         self, shown: Shown, pool: Pool, sessions: SessionIndex, numbers: list[int], rows: list[int]
-    ) -> list[list[Reason]]:
-        """Reasons of each item (number and row, side by side), the strongest first."""
+    ) -> list[str]:
+        """Reasons of each item (number and row, side by side), the strongest first, in JSON and
+        with commas between them."""
         found = ground(
             shown.moved,
             np.array(numbers, dtype=np.int64),
@@ -74,10 +77,10 @@ class Explainer:
             sessions.arrays(),
             self._pairs.lists.arrays(),
         ).tolist()
-        counted, reason_for = self._popularity.reason, self._reason
+        counted, reason_for = self._popularity.evidence, self._reason
         explained = []
         for number, row, grounds in zip(numbers, rows, found, strict=True):
-            reasons: list[Reason] = []
+            reasons = []
             for at in range(0, len(grounds), WIDTH):
                 feature = grounds[at]
                 if feature == NOTHING:
@@ -86,53 +89,60 @@ class Explainer:
                 reason = (
                     reason_for(feature, number, row, grounds[at + 1], grounds[at + 2])
                     if code is None
-                    else counted(code, row)
+                    else f'{{"code":"{code}"{counted(row)}}}'
                 )
-                if reason is not None:
+                if reason:
                     reasons.append(reason)
-            explained.append(reasons or _UNKNOWN)
+            explained.append(",".join(reasons) or _UNKNOWN)
         return explained
 
-    def _reason(self, feature: int, number: int, row: int, one: int, other: int) -> Reason | None:
+    def _reason(self, feature: int, number: int, row: int, one: int, other: int) -> str:
         if feature == SESSION:
             return self._similar(number, one, other)
         if feature == TOGETHER:
             return self._completes(number, self._shopper.anchors[one])
-        return self._liked(feature, row) if feature in _FIELDS else None
+        return self._liked(feature, row) if feature in _FIELDS else ""
 
-    def _similar(self, number: int, sessions: int, position: int) -> Reason:
+    def _similar(self, number: int, sessions: int, position: int) -> str:
         """What the shopper shares with such sessions, which is never the offered item itself."""
         if not position:
-            return Reason(code=RECENTLY_VIEWED, evidence={"events": self._own(number)})
+            return f'{{"code":"{RECENTLY_VIEWED}","evidence":{{"events":{self._own(number)}}}}}'
         events = self._own(self._shopper.asked[position - 1])
-        return Reason(code=SIMILAR_SESSIONS, evidence={"events": events, "sessions": sessions})
+        evidence = f'{{"events":{events},"sessions":{sessions}}}'
+        return f'{{"code":"{SIMILAR_SESSIONS}","evidence":{evidence}}}'
 
-    def _own(self, number: int) -> list[dict[str, Any]]:
+    def _own(self, number: int) -> str:
         """The shopper's own event on an item."""
         known = self._events.get(number)
         if known is None:
-            known = self._events[number] = self._situation.evidence(self._ids[number])
+            events = self._situation.evidence(self._ids[number])
+            known = self._events[number] = encode_text(events)
         return known
 
-    def _completes(self, number: int, anchor: int) -> Reason:
+    def _completes(self, number: int, anchor: int) -> str:
         orders = self._pairs.together(anchor, number)
-        return Reason(
-            code=BOUGHT_TOGETHER, evidence={"events": self._own(anchor), "orders": orders}
-        )
+        evidence = f'{{"events":{self._own(anchor)},"orders":{orders}}}'
+        return f'{{"code":"{BOUGHT_TOGETHER}","evidence":{evidence}}}'
 
-    def _liked(self, feature: int, row: int) -> Reason | None:
+    def _liked(self, feature: int, row: int) -> str:
         name = _FIELDS[feature]
         code = int(column_of(self._catalogue, name)[row])
-        if (feature, code) in self._likes:
-            return self._likes[feature, code]
-        known = self._shopper.tastes.get(name, {})
-        reason = None
-        if code in known:
-            share = round(known[code] / (sum(known.values()) or 1), 3)
-            value = label_of(self._catalogue, name, code)
-            reason = Reason(code=AFFINITY, evidence={"field": name, "value": value, "share": share})
-        self._likes[feature, code] = reason
+        reason = self._likes.get((feature, code))
+        if reason is None:
+            reason = self._likes[feature, code] = self._preference(name, code)
         return reason
+
+    def _preference(self, name: str, code: int) -> str:
+        known = self._shopper.tastes.get(name, {})
+        if code not in known:
+            return ""
+        share = round(known[code] / (sum(known.values()) or 1), 3)
+        evidence = {
+            "field": name,
+            "value": label_of(self._catalogue, name, code),
+            "share": share,
+        }
+        return encode_text(Reason(code=AFFINITY, evidence=evidence))
 
 
 def why_promoted(offer: OfferChanged) -> Reason:

@@ -13,6 +13,7 @@ catalogue   nobody was seen in the shop yet: items in the order of their ids
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from services.recommend.availability import Availability, Stock
 from services.recommend.candidates.bought_together import Pairs
@@ -26,7 +27,16 @@ from services.recommend.policy import REASON_NAMES, counted, withheld_rows
 from services.recommend.popularity import Popularity
 from services.recommend.ranking import Ranker, Shown
 from services.recommend.situation import Situation
-from shared.decisions import Arm, Fallback, Filtered, OfferedItem, Reason
+from shared.decisions import (
+    Arm,
+    Fallback,
+    Filtered,
+    OfferedItem,
+    Reason,
+    decode_offers,
+    encode_numbers,
+    encode_text,
+)
 
 
 @dataclass(slots=True)
@@ -55,14 +65,20 @@ class Moment:
 
 @dataclass(slots=True)
 class Choice:
-    """The decision's outcome; features (a row each) and propensities are aligned with items."""
+    """The decision's outcome. offers: each item in JSON (shared.decisions.OfferedItem), best first;
+    features (a row each) and propensities are aligned with them."""
 
-    items: list[OfferedItem]
+    offers: list[str]
     filtered: list[Filtered]
     fallback: Fallback
     features: Matrix | None
     propensities: list[float]
     sources: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def items(self) -> list[OfferedItem]:
+        """The offers as objects."""
+        return decode_offers(self.offers)
 
 
 def decide(
@@ -91,16 +107,16 @@ def decide(
     )
     categories = stock.catalogue.columns.category
     shown = knowledge.ranker.choose(pool.rows, pool.features, stock.id_order, categories, n)
-    items = explain_items(situation, knowledge, shopper, pool, shown, moment.now)
+    offers = explain_items(situation, knowledge, shopper, pool, shown, moment.now)
     fallback = rung(situation, pool)
-    if len(items) < n:
-        fill_up(items, situation, knowledge, available, n, moment.now)
+    if len(offers) < n:
+        fill_up(offers, shown, situation, knowledge, available, n, moment.now)
     return Choice(
-        items=items,
+        offers=offers,
         filtered=counted(pool.withheld),
         fallback=fallback,
         features=shown.features,
-        propensities=[1.0] * len(items),
+        propensities=[1.0] * len(offers),
         sources=pool.counts(),
     )
 
@@ -122,64 +138,75 @@ def explain_items(
     pool: Pool,
     shown: Shown,
     now: int,
-) -> list[OfferedItem]:
+) -> list[str]:
     """The chosen as offers, with their reasons and promotions."""
     stock, catalogue = knowledge.stock, knowledge.stock.catalogue
     explainer = Explainer(
         situation, shopper, knowledge.pairs, stock.numbers.ids, knowledge.popularity, catalogue
     )
-    rows, scores = shown.rows.tolist(), shown.scores.tolist()
+    rows, scores = shown.rows.tolist(), encode_numbers(shown.scores.tolist())
     numbers = stock.number_of[shown.rows].tolist()
     explained = explainer.explain(shown, pool, knowledge.sessions, numbers, rows)
     offered = zip(range(1, len(rows) + 1), rows, scores, explained, strict=True)
-    if catalogue.has_offers:
-        return [
-            offer_item(knowledge, row, rank, score, reasons, now)
-            for rank, row, score, reasons in offered
-        ]
-    ids = catalogue.ids
+    ids = stock.id_texts
+    offer_of = partial(promotion, knowledge, now) if catalogue.has_offers else _no_promotion
     return [
-        OfferedItem(id=ids[row], rank=rank, score=round(score, 6), explore=False, reasons=reasons)
+        f'{{"id":{ids[row]},"rank":{rank},"score":{score},"explore":false,'
+        f'"reasons":[{reasons}{offer_of(row)}}}'
         for rank, row, score, reasons in offered
     ]
 
 
+def promotion(knowledge: Knowledge, now: int, row: int) -> str:
+    """How an offer's JSON goes on behind its reasons: with the best promotion that holds now."""
+    catalogue = knowledge.stock.catalogue
+    promotions = catalogue.offers_for(catalogue.ids[row], now)
+    if not promotions:
+        return _no_promotion(row)
+    reason, offer = encode_text(why_promoted(promotions[0])), encode_text(promotions[0].offer)
+    return f',{reason}],"offer":{offer}'
+
+
+def _no_promotion(_row: int) -> str:
+    return '],"offer":null'
+
+
 def offer_item(
-    knowledge: Knowledge, row: int, rank: int, score: float, reasons: list[Reason], now: int
-) -> OfferedItem:
-    """One offer, with the best promotion that holds for it now."""
+    knowledge: Knowledge, row: int, rank: int, reason: Reason, now: int, *, explore: bool = False
+) -> str:
+    """An offer that was not ranked, with the best promotion that holds for it now."""
     catalogue = knowledge.stock.catalogue
     item = catalogue.ids[row]
     promotions = catalogue.offers_for(item, now)
-    if promotions:
-        reasons = [*reasons, why_promoted(promotions[0])]
-    return OfferedItem(
-        id=item,
-        rank=rank,
-        score=round(score, 6),
-        explore=False,
-        reasons=reasons,
-        offer=promotions[0].offer if promotions else None,
+    return encode_text(
+        OfferedItem(
+            id=item,
+            rank=rank,
+            score=0.0,
+            explore=explore,
+            reasons=[reason, *map(why_promoted, promotions[:1])],
+            offer=promotions[0].offer if promotions else None,
+        )
     )
 
 
 def fill_up(
-    items: list[OfferedItem],
+    offers: list[str],
+    shown: Shown,
     situation: Situation,
     knowledge: Knowledge,
     available: Availability,
     n: int,
     now: int,
 ) -> None:
-    """Append what the catalogue has next until there are n items, or nothing is left."""
+    """Append what the catalogue has next until there are n offers, or nothing is left."""
     catalogue = knowledge.stock.catalogue
-    offered = catalogue.rows([item.id for item in items]).tolist()
-    taken = frozenset(offered).union(withheld_rows(situation, knowledge.stock))
+    taken = frozenset(shown.rows.tolist()).union(withheld_rows(situation, knowledge.stock))
     order = catalogue.order()
     order = order[order < len(available.codes)]
-    for row in catalogue_order(order, available.codes, taken, n - len(items)):
-        reasons = [Reason(code=CATALOGUE)]
-        items.append(offer_item(knowledge, row, len(items) + 1, 0.0, reasons, now))
+    for row in catalogue_order(order, available.codes, taken, n - len(offers)):
+        reason = Reason(code=CATALOGUE)
+        offers.append(offer_item(knowledge, row, len(offers) + 1, reason, now))
 
 
 def decide_randomly(
@@ -203,16 +230,15 @@ def decide_randomly(
     for code in concerned.values():
         withheld[code] += 1
     chance = 1.0 / max(len(eligible) - len(concerned), 1)
-    items = [
-        offer_item(knowledge, row, rank, 0.0, [why_random(chance)], moment.now)
+    reason = why_random(chance)
+    offers = [
+        offer_item(knowledge, row, rank, reason, moment.now, explore=True)
         for rank, row in enumerate(rows, start=1)
     ]
-    for item in items:
-        item.explore = True
     return Choice(
-        items=items,
+        offers=offers,
         filtered=counted(withheld),
         fallback="none" if situation.profiled else "no_profile",
         features=None,
-        propensities=[chance] * len(items),
+        propensities=[chance] * len(offers),
     )

@@ -16,7 +16,6 @@ from services.recommend.catalogue.columns import NONE
 from services.recommend.catalogue.index import Catalogue
 from services.recommend.numbers import NO_ITEM
 from services.recommend.statistics import FIXED_BITS, KINDS, ItemStatistics
-from shared.decisions import Reason
 
 MOST_TRENDING: Final = 300
 MOST_OF_A_GROUP: Final = 30
@@ -37,8 +36,7 @@ class Popularity:
         default_factory=lambda: np.zeros((0, len(KINDS)), dtype=np.int64)
     )
     lists: ShortLists[tuple[str, int]] = field(default_factory=lambda: ShortLists(MOST_OF_A_GROUP))
-    _evidence: dict[int, dict[str, Any]] = field(default_factory=dict)
-    _reasons: dict[tuple[str, int], Reason] = field(default_factory=dict)
+    _evidence: dict[int, str] = field(default_factory=dict)
 
     def place(self, catalogue: Catalogue, name: str, code: int) -> int:
         """Where in `lists` the most trending rows lie whose field has this code, best first, equal
@@ -53,22 +51,15 @@ class Popularity:
             known = self.lists.put((name, code), best)
         return known
 
-    def reason(self, code: str, row: int) -> Reason:
-        """A reason that rests on the item's counts; not to be changed by the caller."""
-        known = self._reasons.get((code, row))
-        if known is None:
-            known = self._reasons[code, row] = Reason(code=code, evidence=self.evidence(row))
-        return known
-
-    def evidence(self, row: int) -> dict[str, Any]:
-        """What is counted of an item, for its reasons; not to be changed by the caller."""
+    def evidence(self, row: int) -> str:
+        """What is counted of an item, as its reasons go on after their code in JSON."""
         known = self._evidence.get(row)
         if known is None:
             if row >= len(self.counts):
-                return {}
+                return ""
             views, carts, purchases, *_ = self.counts[row].tolist()
-            known = {"views": views, "carts": carts, "purchases": purchases}
-            self._evidence[row] = known
+            counts = f'{{"views":{views},"carts":{carts},"purchases":{purchases}}}'
+            known = self._evidence[row] = f',"evidence":{counts}'
         return known
 
 

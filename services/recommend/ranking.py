@@ -29,13 +29,14 @@ DEFAULT_WEIGHTS: Final = {
 """Set by hand, for a shop whose decisions have taught nothing yet."""
 
 MOST_OF_ONE_CATEGORY: Final = 0.6
+DIGITS: Final = 1e6
 RANKED: Final = 3
 """Candidates ranked for each that is offered: as far as another category is looked for."""
 
 
 class Shown(NamedTuple):
-    """The chosen candidates, best first, side by side; moved: how much each feature moved each
-    one's score."""
+    """The chosen candidates, best first, side by side; scores: to 6 digits; moved: how much each
+    feature moved each one's score."""
 
     rows: Numbers
     features: Matrix
@@ -155,9 +156,11 @@ def _choose(
 ) -> tuple[Numbers, Matrix, Scores, Matrix]:
     scores = _weigh(features, weights)
     places = _spread(_best(scores, rows, id_order, limit), rows, categories, n, most)
+    shown = np.empty(len(places))
     chosen = np.empty((len(places), features.shape[1]))
     moved = np.empty((len(places), features.shape[1]))
     for at in range(len(places)):
+        shown[at] = np.rint(scores[places[at]] * DIGITS) / DIGITS
         chosen[at] = features[places[at]]
         moved[at] = features[places[at]] * weights
-    return rows[places], chosen, scores[places], moved
+    return rows[places], chosen, shown, moved

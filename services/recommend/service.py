@@ -26,6 +26,7 @@ from shared.decisions import (
     ProfileSeen,
     Recommendation,
     as_encoded,
+    as_encoded_offers,
     encode_answer,
     encode_decision,
 )
@@ -98,7 +99,7 @@ class Recommender:
             profile_age_ms=age,
             fallback=choice.fallback,
             consent_mode=situation.consent_mode,
-            items=choice.items,
+            items=as_encoded_offers(choice.offers),
             filtered=choice.filtered,
             profile=_profile(view) if request.explain else None,
         )
@@ -180,7 +181,7 @@ def _record(
         anonymous=named.anonymous,
         context=asked,
         feature_names=NAMES,
-        feature_values=as_rows(choice.features, len(choice.items)),
+        feature_values=as_rows(choice.features, len(choice.offers)),
         propensities=choice.propensities,
     )
     return (named.identity or decision_id).encode(), encode_decision(decision)
