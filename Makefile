@@ -60,6 +60,17 @@ test: setup-dev  ## set up, then run all tests (TESTS=path for some of them)
 	@if command -v java >/dev/null && command -v mvn >/dev/null; then $(MAKE) -s kafka-jars; fi
 	@$(BIN)/python -m pytest $(TESTS) $(ARGS)
 
+.PHONY: faults
+faults: setup-dev  ## kill every process and server while events flow, then look for what was lost
+	@$(MAKE) -s kafka-jars
+	@$(BIN)/python -m tests.faults $(ARGS)
+
+.PHONY: faults-long
+faults-long: setup-dev  ## the same for half an hour, each guard taken away in turn, and long tests
+	@$(MAKE) -s kafka-jars
+	@$(BIN)/python -m tests.faults --form long $(ARGS)
+	@$(BIN)/python -m pytest -m long $(TESTS)
+
 .PHONY: lint
 lint: setup-dev  ## style, types, import rules, and whether the generated documents are fresh
 	$(BIN)/ruff check .
@@ -69,7 +80,7 @@ lint: setup-dev  ## style, types, import rules, and whether the generated docume
 	$(BIN)/python -m services.commands.contracts --check docs
 
 .PHONY: check
-check: lint test  ## everything that CI runs
+check: lint test faults  ## everything that CI runs
 
 .PHONY: docs
 docs: setup  ## generate openapi.json, asyncapi.yaml and settings.md in docs

@@ -49,6 +49,9 @@ def main(
     """Kill everything, again and again, and see whether anything was lost or counted twice."""
     # A client whose broker was killed says so through callbacks that nobody waits for.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    whole = not mutations and not only_mutation
+    if page is not None and not whole:
+        raise click.UsageError("--report shows a whole run, not its mutations alone")
     shape = FORMS[form]
     settings = {"form": form, "events": shape.events, "partitions": PARTITIONS}
     name = "make faults-long" if form == "long" else "make faults"
@@ -56,7 +59,7 @@ def main(
     with Report(name, seed=seed, settings=settings, as_json=as_json) as report:
         with _folder(keep) as folder, running_servers(folder) as (kafka, store):
             report.machine(broker=kafka.description, store=store.description)
-            if not mutations and not only_mutation:
+            if whole:
                 asyncio.run(_run(report, seed, shape, folder, kafka, store))
             if guards:
                 add_mutations(report, asyncio.run(play_all(kafka, folder / "plays", guards)))

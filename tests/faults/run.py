@@ -13,7 +13,7 @@ from tests.faults.plan import Plan
 from tests.faults.schedule import Fault, Shape
 from tests.faults.sending import Sender
 from tests.faults.system import System, Wrong
-from tests.faults.witness import Findings, testify
+from tests.faults.witness import Findings, judge
 
 DRAIN_S: Final = 180.0
 DECISIONS_S: Final = 60.0
@@ -50,7 +50,7 @@ async def carry_out(system: System, plan: Plan, shape: Shape, schedule: list[Fau
     system.note("  all stopped")
     drain = time.monotonic() - started - under_fire
     verification = await verify(system.settings)
-    findings = testify(plan, await read_evidence(system.settings), base, real_now_ms())
+    findings = judge(plan, await read_evidence(system.settings), base, real_now_ms())
     judging = time.monotonic() - started - under_fire - drain
     seconds = {"under_fire": under_fire, "drain": drain, "judging": judging}
     return Outcome(base, verification, findings, drained, seconds, sender.repeated)
@@ -126,7 +126,7 @@ async def _drain(system: System, plan: Plan, base: int) -> bool:
     patience = min(deadline, time.monotonic() + DECISIONS_S)
     while time.monotonic() < patience:
         evidence = await read_evidence(system.settings, decisions_only=True)
-        found = testify(plan, evidence, base, real_now_ms())
+        found = judge(plan, evidence, base, real_now_ms())
         if not found.decisions_missing:
             break
         system.note(f"  {found.decisions_missing} to come {found.examples}")

@@ -57,7 +57,7 @@ class Findings:
             self.examples.append(f"{name}: {example}")
 
 
-def testify(plan: Plan, evidence: Evidence, base: int, now: int) -> Findings:
+def judge(plan: Plan, evidence: Evidence, base: int, now: int) -> Findings:
     """All findings of a run that started at `base` (epoch ms) and ended at `now`."""
     findings = Findings()
     bad = {
