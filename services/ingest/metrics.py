@@ -16,6 +16,9 @@ DEAD_LETTERS: Final = Counter(
 RETRIES: Final = Counter(
     "attune_ingest_retries_total", "Steps repeated because the log did not answer.", ["step"]
 )
+PAUSED: Final = Gauge(
+    "attune_ingest_paused", "1 while nothing is read because a step waits for the log."
+)
 LAG: Final = Gauge(
     "attune_ingest_consumer_lag", "Raw records not read yet, by partition.", ["topic", "partition"]
 )

@@ -96,6 +96,7 @@ class Pipeline:
                 pause = await self._pause("poll", error, pause)
                 continue
             pause = _FIRST_PAUSE_S
+            metrics.PAUSED.set(0)
             async with self._in_hand:
                 if batch:
                     await self.process(batch)
@@ -164,11 +165,13 @@ class Pipeline:
                     return False
                 pause = await self._pause(step, error, pause)
             else:
+                metrics.PAUSED.set(0)
                 return True
 
     async def _pause(self, step: str, error: LogUnavailable, pause: float) -> float:
         """Waits, less where `stop` comes; the next pause's length."""
         metrics.RETRIES.labels(step).inc()
+        metrics.PAUSED.set(1)
         log.warning("the log does not answer", extra={"step": step, "code": error.code})
         try:
             async with asyncio.timeout(pause):

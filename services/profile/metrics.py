@@ -49,6 +49,9 @@ BATCH: Final = Histogram(
     ["stage"],
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1),
 )
+PAUSED: Final = Gauge(
+    "attune_profile_paused", "1 while no facts are read because store or log are away"
+)
 LAG: Final = Gauge("attune_profile_lag", "Facts not yet read", ["partition"])
 CACHED: Final = Gauge("attune_profile_cached_identities", "Identities held in memory")
 RETRIES: Final = Counter(

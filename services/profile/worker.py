@@ -109,7 +109,9 @@ class Worker:
                 async with self._lock:
                     await self._turn(consumer, records)
                 failures = 0
+                metrics.PAUSED.set(0)
             except Unavailable as error:
+                metrics.PAUSED.set(1)
                 metrics.RETRIES.labels(error.code).inc()
                 log.warning("a batch failed and is taken up again", exc_info=error)
                 self._applier.forget()
