@@ -73,8 +73,8 @@ class Applier:
             }
         with self.stages.measure("store"):
             await self._count_items(records, decoded, effects)
-            await self._schedule(decoded, effects)
             await self._save(identities, decoded, effects)
+            await self._schedule(decoded, effects)
         with self.stages.measure("publish"):
             outdated = await self._publish(identities, effects)
         self._cache.put(identities[key] for key in identities.keys() - outdated)

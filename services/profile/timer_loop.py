@@ -5,7 +5,7 @@ means that the same fact, with the same id, is stated or published again.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from services.profile import metrics
@@ -74,6 +74,27 @@ class TimerLoop:
             self._remember(entries, monotonic)
         if stale or later:
             await self._store.settle(stale, later)
+            await self._look_again(stale, later, now)
+
+    async def _look_again(
+        self, stale: Sequence[DueTimer], later: Mapping[DueTimer, int], now: int
+    ) -> None:
+        """Puts back what another process has written a reason for in between.
+
+        Whoever folds writes the state first and then the index: either that entry came after the
+        removal, or the state is seen here.
+        """
+        settled = (*stale, *later)
+        identities = await self._store.load([timer.key for timer in settled])
+        missed: list[DueTimer] = []
+        for timer in settled:
+            # On what was just loaded and is thrown away: a decision takes another tick.
+            fired = fire(identities[timer.key], now)
+            if fired.stated is not None or fired.standing:
+                missed.append(timer)
+            elif fired.later is not None and fired.later != later.get(timer):
+                missed.append(timer._replace(due=fired.later))
+        await self._store.schedule(missed)
 
     def _not_just_published(
         self, entries: Iterable[OutboxEntry], monotonic: float

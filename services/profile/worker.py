@@ -4,8 +4,9 @@ One batch, in this order, and the order matters (steps 1 to 7 are `applying`):
 1. load the identities that are not in memory (one round trip);
 2. fold, in memory;
 3. write item statistics of each partition, with their own position;
-4. put timers into their index;
-5. write the identities, each by compare-and-set; who is refused is read and folded again;
+4. write the identities, each by compare-and-set; who is refused is read and folded again;
+5. put timers into their index (after the states, so that nobody drops an entry as stale whose
+   state is still to come; whoever reads the batch again puts them there again);
 6. publish what the folds stated, and flush;
 7. empty the outboxes that were published;
 8. commit the offsets of batches whose writes are durable, naming the generation they went to.

@@ -160,13 +160,14 @@ class World:
             key: process.cache.pop(key, None) or self.store.load(key) for key in deliveries
         }
         effects = {key: fold_identity(identities[key], deliveries[key]) for key in deliveries}
-        self._schedule(effects)
         self._may_crash()
         for key, sequence in deliveries.items():
             while effects[key].changed and not self.store.save(identities[key]):
                 identities[key] = self.store.load(key)
                 effects[key] = fold_identity(identities[key], sequence)
             self._may_crash()
+        self._schedule(effects)
+        self._may_crash()
         self._publish(identities, effects, now)
         process.cache |= identities
         process.reads[partition] = end

@@ -1,0 +1,137 @@
+"""The timer loop on fakes: what is due is stated, whoever writes meanwhile."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+
+import pytest
+
+from services.profile import timer_loop
+from services.profile.applying import Applier
+from services.profile.batch import fold_identity
+from services.profile.cache import IdentityCache
+from services.profile.identity import Delivery, Identity
+from services.profile.publisher import Publisher
+from services.profile.store_values import DueTimer
+from services.profile.timer_loop import TimerLoop
+from services.profile.triggers.cart_abandoned import DELAY_MS
+from shared import events as facts
+from shared.clock import Clock
+from tests.fixtures.fake_bus import FakeLog
+from tests.fixtures.fake_profile_store import FakeProfileStore
+from tests.unit.profile.builders import MINUTE, NOW, bought, carted
+
+STILL = Clock(sim_start=NOW, speed=1e-9)
+"""Business time that stands, a second or two after NOW."""
+
+
+class Shop:
+    """A store, a log, and whoever folds facts of one partition beside the loop."""
+
+    def __init__(self) -> None:
+        self.store = FakeProfileStore()
+        self.log = FakeLog(partitions=1)
+        self._offset = 0
+
+    async def fold(self, fact: facts.AnyFact, *, schedule: bool = True) -> None:
+        identity = (await self.store.load(["c:alice"]))["c:alice"]
+        effects = fold_identity(identity, [Delivery(fact, 0, self._offset)])
+        self._offset += 1
+        assert await self.store.save([identity]) == []
+        if schedule and effects.due is not None:
+            await self.store.schedule([DueTimer(0, "c:alice", effects.due)])
+
+    @asynccontextmanager
+    async def loop(self) -> AsyncIterator[TimerLoop]:
+        async with self.log.producer() as producer:
+            publisher = Publisher(producer, "", STILL)  # type: ignore[arg-type]
+            cache = IdentityCache(10)
+            yield TimerLoop(self.store, publisher, cache, STILL)  # type: ignore[arg-type]
+
+    def stated(self) -> list[str]:
+        return [facts.decode(record.value or b"").event_id for record in self.log.records("events")]
+
+    async def alice(self) -> Identity:
+        return (await self.store.load(["c:alice"]))["c:alice"]
+
+
+@pytest.fixture(autouse=True)
+def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timer_loop, "TICK_S", 0.0)
+    monkeypatch.setattr(timer_loop, "REPUBLISH_S", 0.0)
+
+
+async def test_a_decision_whose_publication_was_lost_is_stated_again_whatever_was_bought() -> None:
+    shop = Shop()
+    await shop.fold(carted(1, NOW - DELAY_MS))
+    async with shop.loop() as loop:
+        await loop.tick([0])
+        (stated,) = shop.stated()
+        # The log loses nothing; what it has here stands for what never arrived.
+        await shop.fold(bought(2, NOW))
+        await loop.tick([0])
+        assert shop.stated() == [stated, stated]
+        await shop.fold(facts.decode(shop.log.records("events")[0].value or b""))
+        await loop.tick([0])
+    assert (await shop.alice()).outbox == []
+    assert shop.stated() == [stated, stated]
+    assert not any(shop.store.timers.values())
+
+
+@pytest.mark.parametrize("schedule", [True, False])
+async def test_a_timer_set_while_a_stale_one_is_dropped_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch, schedule: bool
+) -> None:
+    """Another process writes the cart, and perhaps its timer, between the look and the removal."""
+    shop = Shop()
+    await shop.store.schedule([DueTimer(0, "c:alice", NOW)])
+    real = shop.store.settle
+
+    async def settle(stale: Iterable[DueTimer], later: Mapping[DueTimer, int]) -> None:
+        monkeypatch.setattr(shop.store, "settle", real)
+        await shop.fold(carted(1, NOW - DELAY_MS), schedule=schedule)
+        await real(stale, later)
+
+    monkeypatch.setattr(shop.store, "settle", settle)
+    async with shop.loop() as loop:
+        await loop.tick([0])
+        assert shop.stated() == []
+        await loop.tick([0])
+    assert len(shop.stated()) == 1
+
+
+async def test_a_timer_moved_earlier_while_it_is_put_off_keeps_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shop = Shop()
+    await shop.fold(carted(1, NOW - DELAY_MS + MINUTE, "lamp"))
+    await shop.fold(carted(2, NOW - 2, "mug"))
+    await shop.store.schedule([DueTimer(0, "c:alice", NOW)])
+    real = shop.store.settle
+
+    async def settle(stale: Iterable[DueTimer], later: Mapping[DueTimer, int]) -> None:
+        monkeypatch.setattr(shop.store, "settle", real)
+        await shop.fold(bought(3, NOW - 1, "mug"))
+        await real(stale, later)
+
+    monkeypatch.setattr(shop.store, "settle", settle)
+    async with shop.loop() as loop:
+        await loop.tick([0])
+    assert shop.store.timers == {0: {"c:alice": NOW + MINUTE}}
+
+
+async def test_a_state_is_written_before_its_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a process that looks in between finds no reason for the timer, and drops it."""
+    shop = Shop()
+    shop.log.append("events", facts.encode(carted(1, NOW)), key=b"c:alice")
+    real = shop.store.schedule
+    written: list[bool] = []
+
+    async def schedule(timers: Iterable[DueTimer]) -> None:
+        written.append("c:alice" in shop.store.rows)
+        await real(timers)
+
+    monkeypatch.setattr(shop.store, "schedule", schedule)
+    applier = Applier(shop.store, None, IdentityCache(10))  # type: ignore[arg-type]
+    await applier.apply({("events", 0): shop.log.records("events")})
+    assert written == [True]
+    assert shop.store.timers == {0: {"c:alice": NOW + DELAY_MS}}
