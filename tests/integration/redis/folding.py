@@ -77,6 +77,12 @@ class Folding:
                 await producer.flush()
                 await asyncio.sleep(over_s / slices)
 
+    async def keep_writing(self, stop: asyncio.Event) -> None:
+        """Writes some 500 facts a second until told to stop."""
+        while not stop.is_set():
+            await self.write(100)
+            await asyncio.sleep(0.2)
+
     async def metric(self, name: str, **labels: str) -> float:
         """The sum of a series' samples with these labels."""
         answer = await self.client.get("/metrics")

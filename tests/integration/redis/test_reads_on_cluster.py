@@ -5,6 +5,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from prometheus_client import CollectorRegistry
 from redis.crc import key_slot
 
@@ -35,6 +36,7 @@ def all_seen(answers: list[Answer]) -> bool:
     return [one.view.events for one in answers if isinstance(one, Seen)] == list(range(200))
 
 
+@pytest.mark.long
 async def test_every_shopper_is_read_whatever_moves_and_nobody_waits_for_a_dead_master(
     base_settings: Settings, healing_cluster: RedisCluster
 ) -> None:

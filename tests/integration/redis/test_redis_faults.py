@@ -53,6 +53,7 @@ async def lag(settings: Settings) -> int:
     return sum(found.values())
 
 
+@pytest.mark.long
 async def test_slow_then_stalled_for_longer_than_a_client_waits(
     direct: Settings, own_store: EmbeddedStore, tmp_path: Path
 ) -> None:
@@ -76,14 +77,15 @@ async def test_connections_cut_in_the_middle_of_replies(
 ) -> None:
     async with behind_proxy(direct, own_store, tmp_path) as (run, proxy):
         draw = random.Random(5)
-        writing = asyncio.create_task(run.write(3_000, over_s=3))
-        while not writing.done():
+        stop = asyncio.Event()
+        writing = asyncio.create_task(run.keep_writing(stop))
+        while proxy.cuts < 10 or await run.retries() < 5:
             proxy.cut_replies(draw.choice((1, 5, 40, 200)))
             await asyncio.sleep(0.1)
             if draw.random() < 0.2:
                 proxy.reset()
-        assert proxy.cuts >= 5
-        assert await run.retries() >= 3
+        stop.set()
+        await writing
         await run.ends_as_the_log_says(direct)
 
 
@@ -104,14 +106,18 @@ async def test_out_of_memory_until_there_is_room_again(
         assert "OutOfMemoryError" in run.log()
 
 
+@pytest.mark.long
 async def test_scripts_flushed_again_and_again(
     direct: Settings, own_store: EmbeddedStore, admin: Redis, tmp_path: Path
 ) -> None:
     async with folding(direct, tmp_path) as run:
-        writing = asyncio.create_task(run.write(2_000, over_s=2))
-        while not writing.done():
+        stop = asyncio.Event()
+        writing = asyncio.create_task(run.keep_writing(stop))
+        for _ in range(40):
             await admin.script_flush()
             await asyncio.sleep(0.05)
+        stop.set()
+        await writing
         await run.ends_as_the_log_says()
 
 
@@ -119,14 +125,16 @@ async def test_the_last_second_of_the_append_only_file_gone(
     direct: Settings, own_store: EmbeddedStore, tmp_path: Path
 ) -> None:
     async with folding(direct, tmp_path) as run:
-        writing = asyncio.create_task(run.write(5_000, over_s=5))
+        stop = asyncio.Event()
+        writing = asyncio.create_task(run.keep_writing(stop))
         for _ in range(2):
-            await run.await_applied(await run.applied() + 800)
+            await run.await_applied(await run.applied() + 300)
             sizes = own_aof_sizes(own_store)
             await asyncio.sleep(0.9)
             lost = await asyncio.to_thread(kill_and_truncate, own_store, sizes)
             assert lost > 0
             await asyncio.to_thread(own_store.restart)
+        stop.set()
         await writing
         await run.ends_as_the_log_says()
         assert "may have forgotten" in run.log()
@@ -185,6 +193,7 @@ async def drained(settings: Settings) -> bool:
     return await lag(settings) == 0
 
 
+@pytest.mark.long
 async def test_gone_for_a_while_with_a_backlog_that_grows(
     direct: Settings, own_store: EmbeddedStore, tmp_path: Path
 ) -> None:
@@ -193,7 +202,7 @@ async def test_gone_for_a_while_with_a_backlog_that_grows(
         await run.await_applied(3_000)
         await asyncio.to_thread(own_store.stop)
         before = run.resident_mb()
-        await run.write(15_000)
+        await run.write(8_000)
         await run.await_check("store", "StoreUnavailable")
         await run.await_retried(4)
         assert run.resident_mb() < before + 40
