@@ -1,8 +1,8 @@
 """Reads of the profile store: one view (or two) a request, and the item statistics.
 
-Reads of concurrent requests are gathered into one pipeline a tick of the event loop, which is
-where redis-py's cost lies. A read that fails or is late is None, never an error: the pipeline
-steps down its ladder.
+Reads of concurrent requests are gathered into one write a turn of the event loop, on a connection
+of their own (store_wire.py), or into one pipeline of redis-py where the store is a cluster. A read
+that fails or is late is None, never an error: the answer steps down its ladder.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from services.recommend.metrics import RecommendMetrics
+from services.recommend.store_wire import Replies, Wire, pack
 from shared import store
 from shared.errors import StoreUnavailable
 from shared.generation_store import LiveKeys
@@ -99,7 +100,8 @@ class _Batch:
 class ProfileReader:
     """Reads views. The reply at a place of a pipeline goes to the request that asked there, and
     to nobody else, whatever becomes of the others: requests wait on futures of their own, and
-    the pipeline runs in a task that no request can cancel."""
+    what is under way is nothing that a request can cancel. wire: None for the client's pipelines.
+    """
 
     def __init__(
         self,
@@ -107,8 +109,10 @@ class ProfileReader:
         live: LiveKeys,
         metrics: RecommendMetrics,
         deadline_ms: int,
+        wire: Wire | None = None,
     ) -> None:
         self._client = client
+        self._wire = wire
         self._live = live
         self._metrics = metrics
         self._deadline_s = deadline_ms / 1_000
@@ -130,15 +134,32 @@ class ProfileReader:
 
     def _send(self, batch: _Batch) -> None:
         self._batch = None
-        if len(self._running) >= MOST_IN_FLIGHT:
+        loop, wire = asyncio.get_running_loop(), self._wire
+        if wire is not None:
+            wire.look(loop.time())
+        if (len(self._running) if wire is None else wire.in_flight) >= MOST_IN_FLIGHT:
             self._metrics.store_failed("busy")
             batch.resolve([None] * len(batch.keys))
             return
-        loop = asyncio.get_running_loop()
         batch.timer = loop.call_later(self._deadline_s, self._expire, batch)
+        if wire is not None:
+            commands = [pack(("HMGET", key, "v", "t")) for key in batch.keys]
+            wire.ask(b"".join(commands), len(commands), partial(self._replied, batch))
+            return
         task = loop.create_task(self._execute(batch))
         self._running.add(task)
         task.add_done_callback(partial(self._done, batch))
+
+    def _replied(self, batch: _Batch, replies: Replies) -> None:
+        if batch.timer is not None:
+            batch.timer.cancel()
+        if batch.expired:
+            return
+        if isinstance(replies, Exception):
+            self._metrics.store_failed(type(replies).__name__)
+            batch.resolve([None] * len(batch.keys))
+            return
+        batch.resolve([self._decode(reply) for reply in replies])
 
     def _done(self, batch: _Batch, task: "asyncio.Task[None]") -> None:
         self._running.discard(task)
@@ -193,6 +214,8 @@ class ProfileReader:
 
     async def close(self) -> None:
         """Wait for what is under way."""
+        if self._wire is not None:
+            await self._wire.close()
         if self._running:
             await asyncio.wait(self._running, timeout=SOCKET_S)
 
