@@ -102,7 +102,7 @@ def test_the_settings_in_the_readme_have_the_defaults_it_says() -> None:
 def test_the_ports_in_the_readme_are_those_of_compose() -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     rows = re.findall(r"^\| (\w+) \| (\d{4}) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert len(rows) == 4
+    assert len(rows) == 5
     for name, port in rows:
         assert f":{port}/health/ready" in services[name]["healthcheck"]["test"][-1]
 
