@@ -74,23 +74,20 @@ async def test_a_broker_that_does_not_answer_in_time(
         await nothing_lost_nothing_twice(line, shoppers)
 
 
-@pytest.mark.parametrize("rounds", [0, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.long
 async def test_leaders_that_are_killed_one_after_the_other(
     base_settings: Settings,
     kafka_cluster: ApacheCluster,
     own_store: EmbeddedStore,
     tmp_path: Path,
-    rounds: int,
 ) -> None:
     settings = replace(
         base_settings, bootstrap=kafka_cluster.bootstrap, redis=own_store.url, replication=3
     )
-    # The short form kills one, which leads a third of all partitions.
-    nodes = kafka_cluster.nodes * rounds or kafka_cluster.nodes[:1]
     async with running_line(settings, tmp_path) as line:
         async with shopping(line) as shoppers:
             await shoppers.more(200)
-            for node in nodes:
+            for node in kafka_cluster.nodes * 2:
                 node.kill()
                 await shoppers.more(200)
                 await asyncio.to_thread(node.restart)

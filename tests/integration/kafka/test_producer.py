@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from services.local.apache import ApacheKafka
-from shared import bus, bus_connection
+from shared import bus, bus_connection, bus_renewal
 from shared.errors import LogUnavailable, TooLarge
 from shared.settings import Settings
 from shared.topics import EVENTS
 from tests.fixtures.kafka_faults import limit_message_bytes
+from tests.fixtures.waiting import eventually
 
 pytestmark = pytest.mark.kafka
 
@@ -72,35 +73,20 @@ async def test_a_sender_that_died_is_replaced(kafka_settings: Settings) -> None:
     assert await values(kafka_settings, topic) == [b"one", b"two"]
 
 
-async def test_a_broker_that_lost_what_it_knew_of_producers_is_no_hindrance(
-    base_settings: Settings, own_kafka: ApacheKafka
-) -> None:
-    settings = replace(base_settings, bootstrap=own_kafka.bootstrap)
-    await bus.ensure_topics(settings)
-    topic = EVENTS.named(settings.namespace)
-    async with bus.Producer.open(settings) as producer:
-        await (await producer.send(topic, b"before", partition=0))
-        own_kafka.kill()
-        for state in (own_kafka.directory / "logs").glob(f"{topic}-*/*.snapshot"):
-            state.unlink()
-        sent = await producer.send(topic, b"meanwhile", partition=0)
-        await asyncio.to_thread(own_kafka.restart)
-        await (await producer.send(topic, b"after", partition=0))
-        await sent
-        await producer.flush()
-    assert await values(settings, topic) == [b"before", b"meanwhile", b"after"]
-
-
-async def test_what_flush_reported_as_failed_is_not_sent_later(
+async def test_what_flush_reported_as_failed_is_not_sent_later_and_the_rest_survives_restarts(
     base_settings: Settings, own_kafka: ApacheKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bus, "REQUEST_S", 1.5)
+    monkeypatch.setattr(bus, "REQUEST_S", 1.0)
+    monkeypatch.setattr(bus_renewal, "RENEW_S", 0.5)
     settings = replace(base_settings, bootstrap=own_kafka.bootstrap)
     await bus.ensure_topics(settings)
     topic = EVENTS.named(settings.namespace)
     async with bus.Producer.open(settings) as producer:
         await (await producer.send(topic, b"before", partition=0))
         own_kafka.kill()
+        # What it knew of producers is gone as well.
+        for state in (own_kafka.directory / "logs").glob(f"{topic}-*/*.snapshot"):
+            state.unlink()
         lost = await producer.send(topic, b"lost", partition=0)
         with pytest.raises(LogUnavailable):
             await producer.flush()
@@ -110,8 +96,12 @@ async def test_what_flush_reported_as_failed_is_not_sent_later(
             await producer.send(topic, b"refused", partition=0)
         await asyncio.to_thread(own_kafka.restart)
         await (await producer.send(topic, b"after", partition=0))
+        own_kafka.kill()
+        sent = await producer.send(topic, b"meanwhile", partition=0)
+        await asyncio.to_thread(own_kafka.restart)
+        await eventually(lambda: sent.arrived)
         await producer.flush()
-    assert await values(settings, topic) == [b"before", b"after"]
+    assert await values(settings, topic) == [b"before", b"after", b"meanwhile"]
 
 
 async def test_a_client_that_hangs_is_given_up(
