@@ -52,7 +52,9 @@ def unpack(version: int, packed: bytes) -> bytes:
     Raises NewerVersion, and ValueError where it is damaged.
     """
     if packed[:1] != version.to_bytes(1, "little"):
-        raise NewerVersion(f"of version {packed[:1].hex()}, known are 1 and {version}")
+        raise NewerVersion(
+            f"a profile in Redis is of version {packed[:1].hex()}; known are 1 and {version}"
+        )
     try:
         return _frames.decompress(memoryview(packed)[1:])
     except zstandard.ZstdError as error:
