@@ -162,7 +162,7 @@ def settle_cart(component: Component) -> None:
 def newest_values(values: dict[str, dict[int, int]]) -> None:
     """Drops the affinity values touched longest ago beyond VALUES_KEPT."""
     while len(values) > VALUES_KEPT:
-        del values[min(values, key=lambda value: (max(values[value]), value))]
+        del values[min([(max(weeks), value) for value, weeks in values.items()])[1]]
 
 
 def newest_traits(traits: dict[str, Trait]) -> None:

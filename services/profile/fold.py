@@ -110,8 +110,12 @@ def _affinity(component: Component, fact: Any, at: int, weight: int) -> None:
     for index, value in enumerate((fact.category, fact.brand, band)):
         if value:
             values = component.affinities.setdefault(index, {})
-            add(values.setdefault(value, {}), week, weight)
-            newest_values(values)
+            weeks = values.get(value)
+            if weeks is not None:
+                add(weeks, week, weight)
+            else:
+                values[value] = {week: weight}
+                newest_values(values)
 
 
 def _mark(marks: dict[str, Mark], item: str, mark: Mark) -> None:

@@ -65,10 +65,10 @@ class PartitionFold:
 
     def _count(self, fact: facts.AnyFact) -> None:
         for hour, item, counter in counts(fact):
-            if hour <= self._newest_hour - self._hours:
-                continue
             bucket = self._buckets.get(hour)
             if bucket is None:
+                if hour <= self._newest_hour - self._hours:
+                    continue
                 bucket = self._open_bucket(hour)
             row = bucket.get(item)
             if row is None:
