@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from services.profile import metrics
 from services.profile.identity import OutboxEntry
 from services.profile.publisher import Publisher
 from shared.clock import Clock
@@ -10,6 +11,8 @@ from shared.errors import LogUnavailable
 from shared.events import MessageDecided
 from shared.headers import find
 from tests.fixtures.fake_bus import FakeLog, FakeProducer
+
+HOUR_MS = 3_600_000
 
 
 def entry(number: int, key: str, size: int = 10) -> OutboxEntry:
@@ -87,3 +90,18 @@ async def test_a_log_that_is_away_is_no_size(log: FakeLog) -> None:
     log.down = True
     with pytest.raises(LogUnavailable):
         await publisher(log).publish([entry(1, "c:ada")])
+
+
+@pytest.mark.parametrize(("left_ms", "published"), [(0, 0), (HOUR_MS, 1)])
+async def test_a_message_whose_life_has_ended_is_counted_and_not_published(
+    log: FakeLog, left_ms: int, published: int
+) -> None:
+    clock = Clock(sim_start=1_700_000_000_000, speed=1e-9)
+    expires_at = clock.now_ms() + left_ms
+    late = message("ada", 1)
+    late.trigger = msgspec.json.encode({"decision_id": "t-ada", "expires_at": expires_at})
+    counted = metrics.EXPIRED.labels("cart_abandoned", "email", "send")
+    before = counted._value.get()
+    await Publisher(FakeProducer(log), "", clock).publish([], [late])  # type: ignore[arg-type]
+    assert len(log.records("triggers.email")) == published
+    assert counted._value.get() - before == 1 - published

@@ -17,7 +17,7 @@ from services.profile.offsets import PendingOffsets
 from services.profile.publisher import Publisher
 from services.profile.state import canonical
 from services.profile.timer_loop import TimerLoop
-from services.profile.triggers.cart_abandoned import DELAY_MS
+from services.profile.triggers.cart_abandoned import DELAY_MS, LIFETIME_MS
 from services.profile.verify.replay import Replay
 from services.profile.worker import Worker
 from shared import events as facts
@@ -191,6 +191,22 @@ async def test_a_full_replay_from_offset_zero_changes_nothing() -> None:
     system.log._groups["profile"].committed.clear()
     await system.settle()
     assert {key: row.packed.state for key, row in system.store.rows.items()} == before
+
+
+async def test_a_replay_says_the_same_again_and_nothing_of_the_past() -> None:
+    system = System()
+    system.write(carted(1, NOW - DELAY_MS, "lamp"))
+    async with system.worker():
+        await eventually(lambda: system.log.records("triggers.email"))
+        await eventually(system.drained)
+    system.log._groups["profile"].committed.clear()
+    await system.settle()
+    first, again = system.log.records("triggers.email")
+    assert (first.value, first.headers) == (again.value, again.headers)
+    system.log._groups["profile"].committed.clear()
+    await system.settle(Clock(sim_start=NOW + LIFETIME_MS, speed=1e-9))
+    assert len(system.log.records("triggers.email")) == 2
+    await system.check()
 
 
 async def test_a_log_that_is_down_is_waited_for() -> None:
