@@ -5,14 +5,18 @@ Read through the project's own clients; judged by `witness`, which knows nothing
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
-from services.profile.verify.check import live_store
+from services.profile.verify.check import live_generation, live_store
+from services.recommend.store import StatisticsReader
 from shared import topics
 from shared.bus import Record, scan
+from shared.generation import NO_GENERATION
 from shared.headers import REASON, SRC, find, find_int
+from shared.keys import Keys
 from shared.settings import Settings
 from shared.store import open_redis
-from tests.faults.truth import Account, Raw
+from tests.faults.truth import COUNTERS, Account, Raw
 from tests.faults.wire import PLAN
 from tests.faults.witness import Evidence
 
@@ -36,6 +40,7 @@ async def read_evidence(settings: Settings, *, decisions_only: bool = False) -> 
         found = evidence.messages.setdefault(topic.name, [])
         async for record in _records(settings, topic):
             found.append((find(record.headers, "ce_id") or "none", record.value or b""))
+    evidence.items = await read_items(settings)
     evidence.accounts = await read_accounts(
         settings, {k for ks in evidence.facts.values() for k in ks}
     )
@@ -56,6 +61,29 @@ def _take_fact(evidence: Evidence, record: Record) -> None:
         evidence.ids.setdefault(source, set()).add(fact["event_id"])
     elif fact["type"] == "message_decided":
         evidence.decided.append(fact)
+
+
+async def read_items(settings: Settings) -> dict[str, list[int]]:
+    """Counts by item, all hours together, as recommend reads them."""
+    items: dict[str, list[int]] = {}
+    live = await live_generation(settings)
+    async with open_redis(settings) as redis:
+        keys = _LiveKeys(Keys(settings.namespace, live.token if live else NO_GENERATION))
+        reader = StatisticsReader(redis, keys)  # type: ignore[arg-type]
+        for partition in range(settings.partitions):
+            for hour in await reader.hours(partition):
+                for item, packed in (await reader.bucket(partition, hour)).items():
+                    row = items.setdefault(item.decode(), [0] * len(COUNTERS))
+                    for place, count in enumerate(packed.split(b",")):
+                        row[place] += int(count)
+    return items
+
+
+@dataclass(frozen=True, slots=True)
+class _LiveKeys:
+    """What recommend's readers are handed."""
+
+    keys: Keys
 
 
 async def read_accounts(settings: Settings, identities: set[str]) -> dict[str, Account]:

@@ -187,6 +187,13 @@ def imports_decide() -> None:
     replace(events, "is_imported", lambda fact: False)
 
 
+def read_again_after_a_rebuild() -> None:
+    """After a rebuild, live workers read the log from its beginning."""
+    from services.profile.rebuild.catching_up import CatchingUp
+
+    replace(CatchingUp, "starts", lambda self, ends, commits: dict.fromkeys(ends, 0))
+
+
 def timers_at_once() -> None:
     """Timers fire before the log was read to its end."""
     from shared.bus import GroupConsumer
@@ -224,6 +231,7 @@ GUARDS: Final[dict[str, Callable[[], None]]] = {
     "dead_letter_before_commit": dead_letters_afterwards,
     "ingest_commits_what_is_sent": ingest_commits_first,
     "imports_decide_nothing": imports_decide,
+    "replay_publishes_nothing": read_again_after_a_rebuild,
     "timers_wait_for_the_log": timers_at_once,
     "item_positions": items_without_position,
 }

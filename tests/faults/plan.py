@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
-from tests.faults.shoppers import DAY, Expectation, Script, Step, write_script
+from tests.faults.shoppers import DAY, LATE_ITEMS, Expectation, Script, Step, write_script
 
 RESENT: Final = 0.10
 POISONED: Final = 0.01
@@ -94,7 +94,7 @@ def _datable(steps: list[Step]) -> list[int]:
 
 def _late(step: Step, random: Random) -> Step:
     # Items of their own: their hours may have left the item statistics before they are counted.
-    fields = step.fields | {"item": f"late-{random.randrange(20)}"}
+    fields = step.fields | {"item": f"{LATE_ITEMS}{random.randrange(20)}"}
     return replace(step, at=-random.randrange(2 * DAY, 20 * DAY), fields=fields, late=True)
 
 

@@ -33,6 +33,7 @@ def add_outcome(report: Report, outcome: Outcome, system: System, shape: Shape) 
         events=found.raw,
         kills=kills,
         rebalances=system.rebalances,
+        rebuilds=system.rebuilds,
         lost=lost,
         applied_twice=twice,
         triggers_lost=triggers_lost,
@@ -66,6 +67,7 @@ def add_outcome(report: Report, outcome: Outcome, system: System, shape: Shape) 
     report.check("broker", kills["broker"] == shape.bounces)
     report.check("redis", kills["redis"] == shape.redis_kills)
     report.check("acknowledged_bytes_lost", system.bytes_lost > 0 or not shape.redis_kills)
+    report.check("rebuilds", system.rebuilds == shape.rebuilds)
     report.check("rebalances", system.rebalances == shape.rebalances)
 
 
@@ -111,6 +113,7 @@ def section(envelope: dict[str, Any]) -> str:
         ("dead-lettered", f"{sum(plain['dead_lettered'].values()):,}"),
         ("kill -9", kills),
         ("rebalances", plain["rebalances"]),
+        ("rebuilds under traffic", plain["rebuilds"]),
         ("acknowledged bytes that Redis lost", f"{plain['acknowledged_bytes_lost']:,}"),
         ("identities", f"{plain['customers']:,}"),
         ("triggers decided", f"{plain['triggers']:,} ({plain['triggers_expected']:,} must be)"),

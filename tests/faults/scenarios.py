@@ -225,6 +225,26 @@ async def old_carts_imported(stage: Stage) -> Violations:
     return [] if decided == {"ada": 1} else [f"decisions: {dict(decided)}"]
 
 
+async def rebuilt(stage: Stage) -> Violations:
+    """All profiles are folded anew, after a message was published."""
+    await stage.write(carted("cart-1"), *(viewed(number) for number in range(20)))
+    await stage.start("profile-0")
+
+    async def said() -> int:
+        topic = topics.triggers("email")
+        return len(await stage.records(topic))
+
+    await stage.until(said, "a message")
+    await stage.drained()
+    code, words = await stage.command("rebuild", "--grace", "0")
+    if code:
+        raise Stalled(words[-300:])
+    await stage.drained()
+    await asyncio.sleep(1)
+    again = await said() - 1
+    return [f"{again} messages published again"] if again else await stage.profiles()
+
+
 async def bought_in_what_is_still_to_be_read(stage: Stage) -> Violations:
     """After a pause the log holds a cart left behind, much else, and then its purchase."""
     now = real_now_ms()
@@ -334,6 +354,7 @@ SCENARIOS: Final[dict[str, Callable[[Stage], Awaitable[Violations]]]] = {
     "dead_letter_before_commit": dies_at_a_dead_letter,
     "ingest_commits_what_is_sent": dies_before_its_facts_arrive,
     "imports_decide_nothing": old_carts_imported,
+    "replay_publishes_nothing": rebuilt,
     "timers_wait_for_the_log": bought_in_what_is_still_to_be_read,
     "item_positions": dies_after_counting,
 }

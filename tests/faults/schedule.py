@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, Literal
 
-Action = Literal["kill", "crash", "join", "leave", "broker", "redis", "redis_restored"]
+Action = Literal["kill", "crash", "join", "leave", "broker", "redis", "redis_restored", "rebuild"]
 
 CRASH_POINTS: Final = {
     "ingest": ("before_flush", "after_flush", "before_commit", "after_commit"),
@@ -49,13 +49,14 @@ class Shape:
     rebalances: int
     bounces: int
     redis_kills: int
+    rebuilds: int
     members: dict[str, int]
     due_within_s: int
     rate: int
 
 
-SHORT: Final = Shape(20_000, 6, 2, 1, 1, {"ingest": 1, "profile": 2}, 60, 600)
-LONG: Final = Shape(120_000, 26, 6, 5, 3, {"ingest": 2, "profile": 3}, 400, 600)
+SHORT: Final = Shape(20_000, 6, 2, 1, 1, 1, {"ingest": 1, "profile": 2}, 60, 600)
+LONG: Final = Shape(120_000, 26, 6, 5, 3, 2, {"ingest": 2, "profile": 3}, 400, 600)
 FORMS: Final = {"short": SHORT, "long": LONG}
 
 
@@ -64,6 +65,7 @@ def make_schedule(seed: int, shape: Shape) -> list[Fault]:
     random = Random(f"faults {seed}")
     actions = [_kill(random, shape, number) for number in range(shape.kills)]
     actions += [("broker", "", "")] * shape.bounces
+    actions += [("rebuild", "", "")] * shape.rebuilds
     # The first Redis kill of a run loses acknowledged writes for sure.
     restored = [number % 2 == 0 for number in range(shape.redis_kills)]
     actions += [("redis_restored" if lost else "redis", "", "") for lost in restored]

@@ -15,6 +15,8 @@ ABANDONED_AFTER: Final = HOUR
 """What a marketer was told: a cart untouched for an hour is abandoned."""
 DEVICES_SHARED_BY: Final = 3
 ITEMS: Final = 300
+LATE_ITEMS: Final = "late-"
+"""How items of late events begin: nothing else happens to them."""
 
 
 @dataclass(frozen=True, slots=True)

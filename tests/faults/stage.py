@@ -11,20 +11,18 @@ from typing import Any, Final
 
 from services.profile.identity import Identity
 from services.profile.verify.check import (
-    live_generation,
     live_store,
     read_balance,
     verify,
     wait_until_drained,
 )
-from services.recommend.store import StatisticsReader
 from shared import events as facts
 from shared import topics
 from shared.bus import Producer, Record, group_lag, scan
 from shared.clock import real_now_ms
 from shared.headers import SRC, find
-from shared.keys import Keys
 from shared.store import open_redis
+from tests.faults.evidence import read_items
 from tests.faults.system import System, Wrong
 
 PATIENCE_S: Final = 40.0
@@ -33,13 +31,6 @@ HOUR: Final = 3_600_000
 
 class Stalled(Exception):
     """What a scenario waited for did not come: it has shown nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class _LiveKeys:
-    """What recommend's readers are handed."""
-
-    keys: Keys
 
 
 @dataclass(slots=True)
@@ -59,6 +50,10 @@ class Stage:
         ready = not crash and not trouble.startswith(("dies", "sleeps"))
         wrong = self.wrong(crash=crash, trouble=trouble)
         await self.system.start(member, wrong=wrong, ready=ready)
+
+    async def command(self, *arguments: str) -> tuple[int, str]:
+        """Runs `attune ARGUMENTS` without the guard; its exit code and what it said."""
+        return await self.system.command(*arguments, wrong=self.wrong())
 
     async def dies(self, member: str) -> None:
         """Waits until a member has died by itself."""
@@ -121,21 +116,9 @@ class Stage:
 
     async def item_views(self) -> int:
         """Views of all items together, as recommend reads them."""
-        settings = self.system.settings
-        live = await live_generation(settings)
-        if live is None:
-            return 0
-        total = 0
-        async with open_redis(settings) as redis:
-            keys = _LiveKeys(Keys(settings.namespace, live.token))
-            reader = StatisticsReader(redis, keys)  # type: ignore[arg-type]
-            for partition in range(settings.partitions):
-                for hour in await reader.hours(partition):
-                    bucket = await reader.bucket(partition, hour)
-                    total += sum(int(counts.split(b",")[0]) for counts in bucket.values())
-        return total
+        return sum(row[0] for row in (await read_items(self.system.settings)).values())
 
-    async def until(self, probe: Callable[[], Awaitable[bool]], what: str) -> None:
+    async def until(self, probe: Callable[[], Awaitable[object]], what: str) -> None:
         """Waits until `probe` says so."""
         deadline = time.monotonic() + PATIENCE_S
         while not await probe():

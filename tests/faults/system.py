@@ -7,6 +7,7 @@ import asyncio
 import os
 import shutil
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -32,6 +33,7 @@ LOSABLE_S: Final = 1.5
 """Redis under AOF everysec may lose this much; a run takes away no more than that."""
 AOF: Final = "appendonlydir"
 CRASH_S: Final = 8.0
+COMMAND_S: Final = 90.0
 STARTS: Final = 3
 
 
@@ -65,6 +67,7 @@ class System:
     variables: dict[str, str] = field(default_factory=dict)
     kills: Counter[str] = field(default_factory=Counter)
     rebalances: int = 0
+    rebuilds: int = 0
     exits: list[str] = field(default_factory=list)
     bytes_lost: int = 0
     """Of what Redis had acknowledged, by files restored from before."""
@@ -122,6 +125,43 @@ class System:
                 await self.processes.stop(member)
                 with suppress(Unavailable):
                     await self.start(member)
+
+    async def command(
+        self, *arguments: str, wrong: Wrong | None = None, kill_after_s: float | None = None
+    ) -> tuple[int, str]:
+        """Runs `attune ARGUMENTS` to its end, or to its death; exit code and what it said."""
+        command = ["-m", "services.cli", *arguments]
+        if wrong is not None and wrong != Wrong():
+            options = [word for name, value in wrong.options() for word in (name, value)]
+            command = ["-m", "tests.faults.broken", *options, "--", *arguments]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            *command,
+            env={**os.environ, **environment(self.settings), "PYTHONPATH": str(ROOT)},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            async with asyncio.timeout(COMMAND_S if kill_after_s is None else kill_after_s):
+                said, _ = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            said, _ = await process.communicate()
+        return process.returncode or 0, said.decode(errors="replace")
+
+    async def rebuild(self, kill_after_s: float) -> None:
+        """Rebuilds all profiles while events flow: once killed in the middle, then to the end."""
+        await self.command("rebuild", "--grace", "1", kill_after_s=kill_after_s)
+        deadline = time.monotonic() + COMMAND_S
+        while True:
+            code, said = await self.command("rebuild", "--grace", "1")
+            if not code:
+                self.rebuilds += 1
+                return
+            if "under way" not in said or time.monotonic() > deadline:
+                raise Unavailable(f"attune rebuild failed: {said[-500:]}")
+            await asyncio.sleep(1)
 
     async def bounce_broker(self, down_s: float) -> None:
         """Kills the broker and starts it again."""

@@ -85,6 +85,7 @@ def exact() -> Evidence:
     evidence.ids = {source: {f"e{truth.numbers[source]}"} for source in truth.good}
     evidence.dead = {source: {"bad_utf8"} for source in truth.dead}
     evidence.accounts = truth.accounts
+    evidence.items = truth.items
     word = b'{"decision_id":"t1"}'
     evidence.decided = [
         {
@@ -130,6 +131,8 @@ def test_an_exact_run_satisfies_it() -> None:
         (lambda e: setattr(e.accounts["c:ada"], "events", 2), {"lost": 1}),
         (lambda e: setattr(e.accounts["c:ada"], "events", 5), {"applied_twice": 2}),
         (lambda e: e.accounts["c:ada"].totals.update({1: 1}), {}),
+        (lambda e: e.items["i1"].__setitem__(0, 3), {}),
+        (lambda e: e.items.update(i2=[1, 0, 0, 0, 0]), {}),
         (lambda e: e.accounts.update({"c:eve": e.accounts["c:ada"]}), {}),
         (lambda e: e.decided.clear(), {"decisions_missing": 1}),
         (lambda e: e.decided[0].update(reason="fatigue"), {}),

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tests.faults.plan import Plan
 from tests.faults.poison import poison
-from tests.faults.shoppers import Expectation
+from tests.faults.shoppers import LATE_ITEMS, Expectation
 from tests.faults.truth import Account, Raw, Truth, work_out
 
 SHOWN: Final = 10
@@ -19,7 +19,8 @@ NEVER_DUE: Final = 50 * 60_000
 class Evidence:
     """raw: in the order of each partition; facts: source → keys of its copies in `events`; ids:
     source → event ids of those copies; dead: source → reasons; decided: the decisions' facts in
-    log order; messages: topic → (id, bytes) of each message; accounts: by identity, as stored."""
+    log order; messages: topic → (id, bytes) of each message; accounts: by identity, as
+    stored; items: counts by item."""
 
     raw: list[Raw] = field(default_factory=list)
     facts: dict[str, set[str]] = field(default_factory=dict)
@@ -28,6 +29,7 @@ class Evidence:
     decided: list[dict[str, Any]] = field(default_factory=list)
     messages: dict[str, list[tuple[str, bytes]]] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
+    items: dict[str, list[int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -71,6 +73,7 @@ def judge(plan: Plan, evidence: Evidence, base: int, now: int) -> Findings:
     if evidence.raw:
         _judge_sources(findings, truth, evidence)
         _judge_accounts(findings, truth, evidence)
+        _judge_items(findings, truth, evidence)
         _judge_messages(findings, evidence)
     _judge_decisions(findings, plan, evidence, base, now)
     return findings
@@ -110,6 +113,15 @@ def _judge_accounts(findings: Findings, truth: Truth, evidence: Evidence) -> Non
             findings.note("account", f"{identity} due {_brief(due)} held {_brief(held)}")
     for identity in evidence.accounts.keys() - truth.accounts.keys():
         findings.note("nobody did anything as", identity)
+
+
+def _judge_items(findings: Findings, truth: Truth, evidence: Evidence) -> None:
+    """Each view, cart and purchase of an item counts once, whoever it was."""
+    for item in truth.items.keys() | evidence.items.keys():
+        due, held = truth.items.get(item), evidence.items.get(item)
+        # Hours that lie too far back may be dropped, or not yet.
+        if due != held and not item.startswith(LATE_ITEMS):
+            findings.note("item", f"{item} due {due} held {held}")
 
 
 def _brief(account: Account) -> str:
