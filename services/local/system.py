@@ -122,6 +122,7 @@ def private_settings(folder: Path, clock: Clock | None = None) -> Settings:
         database=f"sqlite+aiosqlite:///{folder / 'attune.db'}",
         clock=clock or Clock(),
         models=str(folder / "models"),
+        archive=str(folder / "archive"),
     )
 
 

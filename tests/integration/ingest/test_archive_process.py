@@ -85,7 +85,9 @@ async def test_kill_9_at_any_point_loses_nothing_and_doubles_nothing(
     await produce(settings, DECISIONS, range(3_000))
     more = asyncio.create_task(produce(settings, EVENTS, range(20_000, 24_000), seed=2))
     for _ in range(5):
-        with archive_process(settings, tmp_path, member="one", **QUICK) as running:
+        # It joins files meanwhile, so that it also dies in the middle of that.
+        quick = QUICK | {"compact_every_s": 0.2}
+        with archive_process(settings, tmp_path, member="one", **quick) as running:
             before = rows(settings, EVENTS)
             await has_archived(settings, EVENTS, before + dice.randrange(1, 1_500))
             await asyncio.sleep(dice.uniform(0, 0.2))
