@@ -28,6 +28,10 @@ DAY_MS: Final = 86_400_000
 DAYS: Final = 30
 LIKED_CATEGORIES: Final = 4
 CHECK_OUT: Final = 0.05
+PARTITIONS: Final = 16
+OFFSETS_BETWEEN: Final = 100_000 // PARTITIONS
+"""Facts of others between two of a customer, where 100,000 are equally active."""
+GENERATION: Final = "0badcafe"
 CHUNK: Final = 200
 MOST_BYTES: Final = 2_048
 MOST_VIEW_BYTES: Final = 700
@@ -66,7 +70,7 @@ async def _run(settings: Settings, customers: int, seed: int) -> dict[str, Any]:
     draw = random.Random(seed)
     views: list[int] = []
     async with open_redis(settings) as redis:
-        store = ProfileStore(redis, Keys("", "bench"), "bench")
+        store = ProfileStore(redis, Keys("", GENERATION), "bench")
         before = (await redis.info("memory"))["used_memory"]
         with tqdm(total=customers, desc="writing customers", leave=False, disable=None) as bar:
             for first in range(0, customers, CHUNK):
@@ -87,8 +91,10 @@ async def _run(settings: Settings, customers: int, seed: int) -> dict[str, Any]:
 def _customer(draw: random.Random, number: int) -> Identity:
     """A customer as the profile process would leave it."""
     identity = Identity(facts.customer_key(f"customer-{number:07d}"))
-    for offset, fact in enumerate(_history(draw, f"customer-{number:07d}")):
-        apply(identity, Delivery(fact, number % 16, number * EVENTS_A_CUSTOMER + offset))
+    offset = draw.randrange(EVENTS_A_CUSTOMER * OFFSETS_BETWEEN)
+    for fact in _history(draw, f"customer-{number:07d}"):
+        offset += 1 + draw.randrange(2 * OFFSETS_BETWEEN)
+        apply(identity, Delivery(fact, number % PARTITIONS, offset))
     return identity
 
 
