@@ -133,15 +133,19 @@ async def look(client: Any, watch: ServerWatch) -> tuple[float, dict[str, Told]]
 
     Raises AnotherServer where one is not what it was.
     """
+
+    async def ask(server: Redis) -> tuple[str, Told]:
+        name, told = _address(server.connection_pool.connection_kwargs), await _ask(server)
+        watch.compare(name, told.identity)
+        return name, told
+
     began = time.monotonic()
-    servers = await client.masters() if isinstance(client, ClusterRedis) else [client]
-    told = {}
-    for server in servers:
-        name = _address(server.connection_pool.connection_kwargs)
-        told[name] = await _ask(server)
-        watch.compare(name, told[name].identity)
+    if isinstance(client, ClusterRedis):
+        answers = await client.on_masters(ask)
+    else:
+        answers = [await ask(client)]
     watch.settle()
-    return began, told
+    return began, dict(answers)
 
 
 def _address(where: Mapping[str, Any]) -> str:

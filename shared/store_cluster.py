@@ -8,7 +8,7 @@ CLUSTERDOWN). One that may have run is never repeated here; its caller judges.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 from redis.asyncio import Redis
@@ -74,18 +74,27 @@ class ClusterRedis(AsyncCoreCommands):
     async def execute_command(self, *arguments: Any, **options: Any) -> Any:
         """One command, on the node of its key; without a key, on all masters."""
         if arguments[0] in EVERYWHERE:
-            masters: list[Any] = await self.masters()
-            calls = (master.execute_command(*arguments, **options) for master in masters)
-            return (await _all(calls))[0]
+
+            async def run(master: Any) -> Any:
+                return await master.execute_command(*arguments, **options)
+
+            return (await self.on_masters(run))[0]
         answer = (await self.run([_Command(arguments, options)]))[0]
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    async def masters(self) -> list[Redis]:
-        """A client for each node that has slots, as the cluster stands."""
+    async def on_masters(self, action: Callable[[Redis], Awaitable[Any]]) -> list[Any]:
+        """What `action` gives for a client of each node that has slots, all at once."""
         await self._discover()
-        return [self._node(address) for address in dict.fromkeys(self._owners)]
+        return await _all(self._on(address, action) for address in dict.fromkeys(self._owners))
+
+    async def _on(self, address: Address, action: Callable[[Redis], Awaitable[Any]]) -> Any:
+        try:
+            return await action(self._node(address))
+        except FAILURES:
+            self._doubt(address)
+            raise
 
     async def run(self, commands: Sequence[_Command]) -> list[Any]:
         """Sends each node its commands in one pipeline; answers or refusals, in order.
@@ -127,20 +136,18 @@ class ClusterRedis(AsyncCoreCommands):
     async def _run_on(
         self, route: _Route, commands: list[tuple[int, _Command]], answers: list[Any]
     ) -> None:
-        try:
-            pipeline = self._node(route.node).pipeline(transaction=False)
+        async def run(node: Redis) -> list[Any]:
+            pipeline = node.pipeline(transaction=False)
             for _, command in commands:
                 if route.asking:
                     # It holds for the next command on the same connection only.
                     pipeline.execute_command("ASKING")
                 pipeline.execute_command(*command.arguments, **command.options)
-            replies = await pipeline.execute(raise_on_error=False)
-        except FAILURES:
-            self._doubt(route.node)
-            raise
-        for (place, _), reply in zip(
-            commands, replies[route.asking :: 1 + route.asking], strict=True
-        ):
+            return await pipeline.execute(raise_on_error=False)
+
+        replies = await self._on(route.node, run)
+        own = replies[1::2] if route.asking else replies
+        for (place, _), reply in zip(commands, own, strict=True):
             answers[place] = reply
 
     def _follow(

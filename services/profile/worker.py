@@ -204,17 +204,19 @@ class Worker:
                 self._pending.failed(mine)
                 raise
 
-    async def _commit_at_last(self) -> None:
+    async def _commit_at_last(self) -> bool:
         try:
             await self._commit()
         except Unavailable as error:
             log.warning("what was not committed will be read again", exc_info=error)
+            return False
+        return True
 
     async def _finish(self) -> None:
         deadline = time.monotonic() + FINISH_S
         while True:
             async with self._lock:
-                await self._commit_at_last()
-            if self._pending.empty or time.monotonic() > deadline:
+                answered = await self._commit_at_last()
+            if not answered or self._pending.empty or time.monotonic() > deadline:
                 return
             await asyncio.sleep(FINISH_POLL_S)

@@ -136,20 +136,21 @@ async def test_a_master_that_dies_is_replaced_and_its_replica_is_another_server(
         replica = cluster.replica_of(dying)
         dying.kill()
         with pytest.raises(ConnectionError):
-            await gathered(redis, keys)
+            await look(redis, watch)
         await asyncio.to_thread(cluster.await_promoted, replica)
+        # Whoever only looks learns of the new map too.
         with pytest.raises(AnotherServer):
-            await until_answered(redis, keys)
+            await until_looked(redis, watch)
         watch.accept()
         await redis.disconnect()
         assert await gathered(redis, keys) == [key.encode() for key in keys]
 
 
-async def until_answered(redis: Redis, keys: list[str]) -> None:
+async def until_looked(redis: Redis, watch: ServerWatch) -> None:
     async with asyncio.timeout(20):
         while True:
             try:
-                await gathered(redis, keys)
+                await look(redis, watch)
             except AnotherServer:
                 raise
             except RedisError:
