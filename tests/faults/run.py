@@ -95,6 +95,8 @@ async def strike(system: System, fault: Fault) -> None:
             await system.bounce_broker(fault.down_s)
         case "rebuild":
             await system.rebuild(kill_after_s=1.0 + fault.down_s)
+        case "storm":
+            await system.kill_redis(fault.down_s, restored=True, members=True)
         case "redis" | "redis_restored":
             await system.kill_redis(fault.down_s, restored=fault.action == "redis_restored")
 

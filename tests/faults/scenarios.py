@@ -44,14 +44,14 @@ async def sent_again(stage: Stage) -> Violations:
 async def decided_again(stage: Stage) -> Violations:
     """A decision is on its way to the log when Redis forgets that it was made."""
     await stage.start("profile-0", trouble="publication_arrives_late")
-    copy, began = await _copied(stage)
+    known, began = stage.system.file_sizes(), time.monotonic()
     await stage.write(carted("cart-1"))
 
     async def stated() -> bool:
         return bool((await stage.identity(ADA)).outbox)
 
     await stage.until(stated, "a decision in the outbox")
-    await _forget(stage, copy, began)
+    await _forget(stage, known, began)
 
     async def said() -> bool:
         return bool(await stage.messages())
@@ -105,13 +105,13 @@ async def redis_forgets(stage: Stage) -> Violations:
     await stage.start("profile-0")
     await stage.write(*(viewed(number) for number in range(20)))
     await stage.drained()
-    copy, began = await _copied(stage)
+    known, began = stage.system.file_sizes(), time.monotonic()
     lost = [viewed(number) for number in range(20, 40)]
     await stage.write(*lost, viewed(1, "bob"), viewed(2, "eve"))
     await stage.until(lambda: stage.holds(ADA, 40), "applied")
     # Long enough for a commit that does not wait for durability.
     await asyncio.sleep(0.6)
-    await _forget(stage, copy, began)
+    await _forget(stage, known, began)
     await stage.write(viewed(40))
     await stage.until(lambda: stage.holds(ADA, 21), "gone on")
     await stage.drained()
@@ -320,19 +320,13 @@ async def _send_raw(stage: Stage, count: int) -> None:
     await stage.write_bytes(topics.CLICKSTREAM, *good, *bad)
 
 
-async def _copied(stage: Stage) -> tuple[str, float]:
-    """Redis's files as they are now, and when that was."""
-    began = time.monotonic()
-    await asyncio.to_thread(stage.system.copy_aof, stage.system.folder / "copy")
-    return "copy", began
-
-
-async def _forget(stage: Stage, copy: str, began: float) -> None:
-    """Puts Redis back to its copy, as a crash does that takes the last second along."""
+async def _forget(stage: Stage, known: dict[str, int], began: float) -> None:
+    """Puts Redis back to what it was then, as a crash does that takes the last second along."""
     await asyncio.to_thread(stage.system.store.kill)
     if time.monotonic() - began > LOSABLE_S:
         raise Stalled("took longer than what Redis may lose")
-    await asyncio.to_thread(stage.system.restore_aof, stage.system.folder / copy)
+    if not stage.system.forget(known):
+        raise Stalled("Redis had nothing to lose")
     await asyncio.to_thread(stage.system.store.restart)
 
 

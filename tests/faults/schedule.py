@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, Literal
 
-Action = Literal["kill", "crash", "join", "leave", "broker", "redis", "redis_restored", "rebuild"]
+Action = Literal[
+    "kill", "crash", "join", "leave", "broker", "redis", "redis_restored", "storm", "rebuild"
+]
 
 CRASH_POINTS: Final = {
     "ingest": ("before_flush", "after_flush", "before_commit", "after_commit"),
@@ -50,13 +52,14 @@ class Shape:
     bounces: int
     redis_kills: int
     rebuilds: int
+    storms: int
     members: dict[str, int]
     due_within_s: int
     rate: int
 
 
-SHORT: Final = Shape(20_000, 6, 2, 1, 1, 1, {"ingest": 1, "profile": 2}, 60, 600)
-LONG: Final = Shape(120_000, 26, 6, 5, 3, 2, {"ingest": 2, "profile": 3}, 400, 600)
+SHORT: Final = Shape(20_000, 6, 2, 1, 1, 1, 0, {"ingest": 1, "profile": 2}, 60, 600)
+LONG: Final = Shape(150_000, 36, 8, 6, 4, 3, 2, {"ingest": 2, "profile": 3}, 500, 600)
 FORMS: Final = {"short": SHORT, "long": LONG}
 
 
@@ -65,6 +68,7 @@ def make_schedule(seed: int, shape: Shape) -> list[Fault]:
     random = Random(f"faults {seed}")
     actions = [_kill(random, shape, number) for number in range(shape.kills)]
     actions += [("broker", "", "")] * shape.bounces
+    actions += [("storm", "", "")] * shape.storms
     actions += [("rebuild", "", "")] * shape.rebuilds
     # The first Redis kill of a run loses acknowledged writes for sure.
     restored = [number % 2 == 0 for number in range(shape.redis_kills)]

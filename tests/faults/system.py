@@ -5,7 +5,6 @@ Every server and process runs under a guard (services/local/guard.py), so none o
 
 import asyncio
 import os
-import shutil
 import signal
 import sys
 import time
@@ -33,6 +32,8 @@ LOSABLE_S: Final = 1.5
 """Redis under AOF everysec may lose this much; a run takes away no more than that."""
 AOF: Final = "appendonlydir"
 CRASH_S: Final = 8.0
+PASSING: Final = ("-extra", "-2")
+"""How members without a fixed name in their group end."""
 COMMAND_S: Final = 90.0
 STARTS: Final = 3
 
@@ -85,8 +86,8 @@ class System:
             "ATTUNE_INGEST_MAX_RECORDS": "250",
             "ATTUNE_PROFILE_BATCH": "250",
         }
-        if not member.endswith("extra"):
-            # A fixed member gets its partitions back at once; one that leaves must give them up.
+        if not member.endswith(PASSING):
+            # A fixed member gets its partitions back at once; another one's are given away.
             name = (
                 "ATTUNE_PROFILE_INSTANCE" if service == "profile" else "ATTUNE_INGEST_INSTANCE_ID"
             )
@@ -170,44 +171,44 @@ class System:
         await asyncio.to_thread(self.kafka.restart)
         self.kills["broker"] += 1
 
-    async def kill_redis(self, down_s: float, *, restored: bool) -> None:
-        """Kills Redis and starts it again; `restored`: on its files of a moment before."""
-        copy, taken_at = self.folder / "aof-copy", time.monotonic()
-        size = await asyncio.to_thread(self.copy_aof, copy) if restored else 0
+    async def kill_redis(self, down_s: float, *, restored: bool, members: bool = False) -> None:
+        """Kills Redis and starts it again; `restored`: as its files were a moment before;
+        `members`: all of them die at the same moment, as when a machine loses its power."""
+        began, known = time.monotonic(), self.file_sizes()
         if restored:
-            await self._acknowledged_more(size, taken_at + LOSABLE_S - 0.3)
-        await asyncio.to_thread(self.store.kill)
-        if restored and time.monotonic() - taken_at < LOSABLE_S:
-            self.bytes_lost += self._aof_bytes() - size
-            await asyncio.to_thread(self.restore_aof, copy)
+            await self._acknowledged_more(known, began + LOSABLE_S - 0.3)
+        victims = [name for name in self.processes.names if members]
+        await asyncio.gather(
+            asyncio.to_thread(self.store.kill), *(self.kill(name) for name in victims)
+        )
+        if restored and time.monotonic() - began < LOSABLE_S:
+            self.bytes_lost += self.forget(known)
         await asyncio.sleep(down_s)
         await asyncio.to_thread(self.store.restart)
         self.kills["redis"] += 1
+        if victims:
+            with suppress(Unavailable):
+                await self.start(*victims)
+            await self.revive()
 
-    async def _acknowledged_more(self, size: int, deadline: float) -> None:
+    async def _acknowledged_more(self, known: dict[str, int], deadline: float) -> None:
         await asyncio.sleep(0.5)
-        while self._aof_bytes() <= size and time.monotonic() < deadline:  # noqa: ASYNC110
+        while self.file_sizes() == known and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
-    def copy_aof(self, copy: Path) -> int:
-        """Copies Redis's files as they are now; their size in bytes."""
-        while True:
-            shutil.rmtree(copy, ignore_errors=True)
-            names = sorted(path.name for path in (self.store.directory / AOF).iterdir())
-            with suppress(FileNotFoundError):
-                shutil.copytree(self.store.directory / AOF, copy)
-            # A rewrite in between would leave files that do not belong together.
-            now = sorted(path.name for path in (self.store.directory / AOF).iterdir())
-            if names == now == sorted(path.name for path in copy.iterdir()):
-                return sum(path.stat().st_size for path in copy.iterdir())
+    def file_sizes(self) -> dict[str, int]:
+        """Redis's append-only files as they are now: they only grow, until they are rewritten."""
+        return {path.name: path.stat().st_size for path in (self.store.directory / AOF).iterdir()}
 
-    def restore_aof(self, copy: Path) -> None:
-        """Puts the copied files in the place of what a killed Redis left."""
-        shutil.rmtree(self.store.directory / AOF)
-        shutil.copytree(copy, self.store.directory / AOF)
-
-    def _aof_bytes(self) -> int:
-        return sum(path.stat().st_size for path in (self.store.directory / AOF).iterdir())
+    def forget(self, known: dict[str, int]) -> int:
+        """Cuts a killed Redis's files back to what they were; how many bytes are gone."""
+        now = self.file_sizes()
+        if now.keys() != known.keys():
+            # Rewritten in between: what is older has another form now.
+            return 0
+        for name, size in known.items():
+            os.truncate(self.store.directory / AOF / name, size)
+        return sum(now.values()) - sum(known.values())
 
     def note(self, text: str) -> None:
         """A line of progress on standard error."""

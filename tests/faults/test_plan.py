@@ -112,6 +112,7 @@ def test_a_schedule_breaks_as_much_as_was_asked_for(shape: Shape, seed: int) -> 
     assert count["redis"] + count["redis_restored"] == shape.redis_kills
     assert count["redis_restored"] >= 1
     assert count["rebuild"] == shape.rebuilds
+    assert count["storm"] == shape.storms
     joined: set[str] = set()
     for fault in schedule:
         if fault.action == "join":
