@@ -55,7 +55,7 @@ def folded(*sequence: facts.Fact, authenticated: bool = True) -> Component:
 
 
 items = st.sampled_from(["lamp", "sofa", "mug", "rug"])
-times = st.integers(NOW - 60 * DAY, NOW)
+times = st.one_of(st.integers(NOW - 60 * DAY, NOW), st.integers(NOW - 400 * DAY, NOW))
 
 
 @st.composite
