@@ -13,6 +13,7 @@ import click
 from services.commands.output import Report
 from services.local.apache import ApacheKafka
 from services.local.store import EmbeddedStore
+from shared.errors import Unavailable
 from tests.faults.mutations import GUARDS
 from tests.faults.plan import make_plan
 from tests.faults.playing import play_all
@@ -87,7 +88,11 @@ async def _run(
     plan = make_plan(seed, shape.events, shape.due_within_s * 1000)
     schedule = make_schedule(seed, shape)
     async with running_system(folder, kafka, store, "faults") as system:
-        outcome = await carry_out(system, plan, shape, schedule)
+        try:
+            async with asyncio.timeout(shape.most_s):
+                outcome = await carry_out(system, plan, shape, schedule)
+        except TimeoutError:
+            raise Unavailable(f"the run was not through after {shape.most_s} s") from None
         add_outcome(report, outcome, system, shape)
 
 

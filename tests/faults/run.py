@@ -12,7 +12,7 @@ from tests.faults.evidence import read_evidence
 from tests.faults.plan import Plan
 from tests.faults.schedule import Fault, Shape
 from tests.faults.sending import Sender
-from tests.faults.system import System, Wrong
+from tests.faults.system import System, Wrong, service_of
 from tests.faults.witness import Findings, judge
 
 DRAIN_S: Final = 180.0
@@ -108,7 +108,8 @@ async def _crash(system: System, fault: Fault) -> None:
     wrong = Wrong(crash=f"{fault.point}:{fault.visits}")
     await system.start(fault.target, wrong=wrong, ready=False)
     if await system.dead(fault.target):
-        system.kills[fault.target.partition("-")[0]] += 1
+        system.kills[service_of(fault.target)] += 1
+        system.inside += 1
     else:
         await system.kill(fault.target)
     await _start(system, fault.target)

@@ -44,7 +44,11 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How much a form of the harness breaks, and on how many members."""
+    """How much a form of the harness breaks, and on how many members.
+
+    due_within_s: until when carts come due; rate: records a second; most_s: what takes longer has
+    hung.
+    """
 
     events: int
     kills: int
@@ -56,10 +60,11 @@ class Shape:
     members: dict[str, int]
     due_within_s: int
     rate: int
+    most_s: int
 
 
-SHORT: Final = Shape(20_000, 6, 2, 1, 1, 1, 0, {"ingest": 1, "profile": 2}, 60, 600)
-LONG: Final = Shape(150_000, 36, 8, 6, 4, 3, 2, {"ingest": 2, "profile": 3}, 500, 600)
+SHORT: Final = Shape(20_000, 6, 2, 1, 1, 1, 0, {"ingest": 1, "profile": 2}, 60, 600, 420)
+LONG: Final = Shape(150_000, 36, 8, 6, 4, 3, 2, {"ingest": 2, "profile": 3}, 500, 600, 2_700)
 FORMS: Final = {"short": SHORT, "long": LONG}
 
 

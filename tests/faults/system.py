@@ -69,6 +69,8 @@ class System:
     kills: Counter[str] = field(default_factory=Counter)
     rebalances: int = 0
     rebuilds: int = 0
+    inside: int = 0
+    """Members that died at a chosen point inside a batch."""
     exits: list[str] = field(default_factory=list)
     bytes_lost: int = 0
     """Of what Redis had acknowledged, by files restored from before."""
