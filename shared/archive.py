@@ -18,7 +18,7 @@ from shared.topics import Topic
 
 WINDOW_BYTES: Final = 8 * 1_048_576
 """About how much of a partition is in memory at a time."""
-_FIRST_WINDOW: Final = 1_024
+_FIRST_WINDOW: Final = 256
 _WINDOW: Final = (64, 32_768)
 """Fewest and most offsets in a window that holds records."""
 

@@ -40,6 +40,7 @@ class TopicArchive:
         self._topic = topic
         self._incarnation = ""
         self._table: ArchiveTable | None = None
+        metrics.LAST_COMMIT.labels(topic.name).set_to_current_time()
 
     async def begin(self, partitions: Iterable[int]) -> dict[int, int]:
         """Follows these partitions from where the table says, and returns where that is.
@@ -94,6 +95,11 @@ class TopicArchive:
                 "the log dropped records before they were archived",
                 extra={"topic": self.name, "partition": partition, "from": first, "to": end - 1},
             )
+
+    def show_lag(self, partition: int, unread: int) -> None:
+        """Sets the gauge of a partition: what waits here is in no table yet either."""
+        lag = unread + self.buffer.waiting_of(partition)
+        metrics.LAG.labels(self._topic.name, str(partition)).set(lag)
 
 
 class Archiver:
@@ -193,8 +199,7 @@ class Archiver:
 
     async def _show_lag(self, consumer: GroupConsumer) -> None:
         for (name, number), unread in (await consumer.lag()).items():
-            waiting = self._archives[name].buffer.waiting_of(number)
-            metrics.LAG.labels(name, str(number)).set(unread + waiting)
+            self._archives[name].show_lag(number, unread)
 
     def _failed(self, error: Unavailable) -> None:
         metrics.FAILURES.labels(error.code).inc()

@@ -14,7 +14,9 @@ LAG: Final = Gauge(
     "attune_archive_lag", "Records of the log not archived yet.", ["topic", "partition"]
 )
 LAST_COMMIT: Final = Gauge(
-    "attune_archive_last_commit_timestamp_seconds", "When rows were last committed.", ["topic"]
+    "attune_archive_last_commit_timestamp_seconds",
+    "When rows were last committed, or the service started.",
+    ["topic"],
 )
 COMMIT_SECONDS: Final = Histogram(
     "attune_archive_commit_seconds",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from shared.archive import ArchiveReader
+from shared.archive import WINDOW_BYTES, ArchiveReader
 from shared.archive_rows import ArchivedRecord
 from shared.archive_table import (
     ArchiveTable,
@@ -254,3 +254,13 @@ def test_an_independent_reader_sees_the_rows(settings: Settings, location: str) 
         )
     )
     assert seen == [(n, f'{{"n": {n}}}') for n in range(20) if n % 7]
+
+
+def test_large_records_are_read_a_few_at_a_time(settings: Settings) -> None:
+    table = open_table(settings)
+    large = [record._replace(value=b"v" * 60_000) for record in some(0, range(800))]
+    for begin in range(0, 800, 200):
+        table.append(large[begin : begin + 200])
+    lists = list(ArchiveReader.open(settings, EVENTS).records(0))
+    assert [record for found in lists for record in found] == large
+    assert max(len(found) for found in lists) * 60_000 <= 2 * WINDOW_BYTES
