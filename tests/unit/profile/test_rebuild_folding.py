@@ -1,0 +1,121 @@
+"""A partition folded for a rebuild: what a live worker would have written, and nothing said."""
+
+from typing import Any, cast
+
+from services.profile.batch import decode_batch, fold_identity, item_increments
+from services.profile.identity import Identity
+from services.profile.rebuild.catching_up import CatchingUp
+from services.profile.rebuild.filling import Filled, Part
+from services.profile.rebuild.folding import PartitionFold
+from services.profile.state import canonical
+from services.profile.triggers.cart_abandoned import DELAY_MS
+from shared import events as facts
+from shared.bus_offsets import Commit
+from shared.events import encode, identity_key
+from tests.fixtures.fake_readers import FakeRecord
+from tests.unit.profile.builders import NOW, base, bought, carted, viewed
+
+HOUR_MS = 3_600_000
+
+
+def records(*sequence: facts.Fact) -> list[Any]:
+    """The log: a login lies in it twice, for the visitor and for the customer."""
+    keyed = []
+    for fact in sequence:
+        if isinstance(fact, facts.Identified):
+            keyed.append((facts.anonymous_key(fact.anonymous or ""), fact))
+        keyed.append((identity_key(fact), fact))
+    return [
+        FakeRecord("events", 0, offset, key.encode(), encode(fact))
+        for offset, (key, fact) in enumerate(keyed)
+    ]
+
+
+def story() -> list[facts.Fact]:
+    imported = facts.CartAdded(**base(30, NOW, customer="ivy"), item="mug", source="import:shop")
+    return [
+        carted(1, NOW, "lamp"),
+        viewed(2, NOW + 1),
+        viewed(2, NOW + 1),
+        bought(3, NOW + 2, "lamp"),
+        carted(4, NOW + 3, "mug"),
+        viewed(5, NOW + HOUR_MS, "rug", customer="bob"),
+        carted(6, NOW + 4, "lamp", customer="bob"),
+        imported,
+        viewed(7, NOW, customer="ivy"),
+        viewed(8, NOW, anonymous="v"),
+        facts.Identified(**base(9, NOW + 10, customer="alice", anonymous="v")),
+        viewed(10, NOW + 20, "sofa", anonymous="v"),
+    ]
+
+
+def folded(log: list[Any], published: int = 0, hours: int = 336, step: int = 3) -> PartitionFold:
+    fold = PartitionFold(published, hours)
+    for start in range(0, len(log), step):
+        fold.feed(log[start : start + step])
+    return fold
+
+
+def test_identities_are_what_a_live_worker_would_have_written() -> None:
+    log = records(*story())
+    found = folded(log)
+    live: dict[str, Identity] = {}
+    due: dict[str, int] = {}
+    for record in log:
+        for key, deliveries in decode_batch([record]).deliveries.items():
+            effect = fold_identity(live.setdefault(key, Identity(key)), deliveries)
+            if effect.due is not None:
+                due[key] = effect.due
+    assert found.identities.keys() == live.keys()
+    for key, identity in live.items():
+        other = found.identities[key]
+        assert canonical(other.profile) == canonical(identity.profile)
+        assert other.window.pack() == identity.window.pack()
+        assert (other.positions, other.outbox) == (identity.positions, identity.outbox)
+    assert found.timers() == due == {"c:alice": NOW + 3 + DELAY_MS, "c:bob": NOW + 4 + DELAY_MS}
+    assert (found.facts, found.malformed) == (len(log), 0)
+
+
+def test_items_are_counted_as_live() -> None:
+    log = records(*story())
+    decoded = decode_batch(log)
+    effects = {key: fold_identity(Identity(key), some) for key, some in decoded.deliveries.items()}
+    live = item_increments(decoded.deliveries, effects, {})[0]
+    buckets = folded(log).buckets()
+    assert {
+        (hour, item): row for hour, rows in buckets.items() for item, row in rows.items()
+    } == live
+
+
+def test_only_the_last_hours_are_kept_whatever_the_order() -> None:
+    late = viewed(2, NOW - 5 * HOUR_MS)
+    log = records(viewed(1, NOW - 3 * HOUR_MS), viewed(3, NOW), late)
+    assert set(folded(log, hours=2, step=1).buckets()) == {NOW // HOUR_MS}
+    assert set(folded(log, hours=4, step=1).buckets()) == {NOW // HOUR_MS, NOW // HOUR_MS - 3}
+
+
+def test_what_was_published_leaves_the_outbox_and_the_rest_waits() -> None:
+    log = records(*story())
+    everything = folded(log, published=len(log))
+    assert everything.first_unpublished is None
+    assert not everything.identities["a:v"].outbox
+    some = folded(log, published=12)
+    assert some.first_unpublished == 12
+    (entry,) = some.identities["a:v"].outbox
+    assert facts.decode(entry.value).through == "0/12"  # type: ignore[union-attr]
+
+
+def test_records_that_are_no_facts_are_counted_and_passed_over() -> None:
+    log = [FakeRecord("events", 0, 0, b"c:alice", b"{"), *records(viewed(1))]
+    assert folded(log).malformed == 1
+
+
+def test_live_workers_begin_before_what_they_must_still_publish() -> None:
+    none = cast(Any, None)
+    catching_up = CatchingUp(none, none, none, none)
+    parts = [Part(n, 0, 100, 10) for n in range(4)]
+    unpublished = {0: None, 1: 40, 2: 40, 3: 40}
+    catching_up.begin(parts, [Filled(n, 0, 0, 0, first, ()) for n, first in unpublished.items()])
+    commits = {0: Commit(10, "g1"), 1: Commit(30, "g1"), 2: Commit(60, "g1"), 3: Commit(200, "g1")}
+    assert catching_up.starts(catching_up.ends, commits) == {0: 100, 1: 40, 2: 60, 3: 100}
+    assert catching_up.starts({1: 35}, {}) == {1: 35}
