@@ -5,24 +5,20 @@ On SIGTERM or SIGINT: stop accepting, answer what is in flight, flush the decisi
 """
 
 import asyncio
-import gc
 import logging
 import os
-import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
     asynccontextmanager,
-    contextmanager,
     nullcontext,
     suppress,
 )
 from typing import Any, Final
 
 import click
-import uvicorn
 import uvloop
 
 from services.recommend.api import Deciding, Front, OpenDeciding, create_app
@@ -43,7 +39,7 @@ from services.recommend.settings import RecommendSettings
 from services.recommend.store import ProfileReader, StatisticsReader, open_redis
 from services.recommend.store_wire import Wire, target_of
 from services.recommend.warm_up import warm_up
-from services.recommend.workers import end, fork, stop_without
+from services.recommend.workers import end, fork, stop_after, stop_without
 from shared import bus
 from shared.auth import KeyRing, open_key_ring
 from shared.auth_store import KeyStore
@@ -53,11 +49,10 @@ from shared.generation_store import LiveKeys
 from shared.health import Check, bind
 from shared.logging import configure
 from shared.migrations import migrate
+from shared.serving import Server, server_of, settle_garbage
 from shared.settings import Settings
 from shared.topics import DECISIONS
 
-BACKLOG: Final = 2_048
-KEEP_ALIVE_S: Final = 30
 LOG_START_S: Final = 60.0
 
 _logger = logging.getLogger(__name__)
@@ -94,7 +89,7 @@ def command(host: str | None, port: int | None, workers: int | None) -> None:
             count - 1, lambda: uvloop.run(serve(settings, own, listener, parent=parent))
         )
         try:
-            uvloop.run(serve(settings, own, listener))
+            uvloop.run(serve(settings, own, listener, children=children))
         finally:
             end(children)
 
@@ -105,42 +100,32 @@ async def serve(
     listener: socket.socket,
     *,
     parent: int | None = None,
+    children: Sequence[int] = (),
 ) -> None:
-    """Serves until a signal, or until the parent process is gone. Raises LogUnavailable when no
-    broker answered in all the time that a start may take."""
+    """Serves until a signal, or until the parent process or one of the children is gone. Raises
+    LogUnavailable when no broker answered in all the time that a start may take, and Unavailable
+    where a child ended before its time."""
     metrics = RecommendMetrics()
     checks: dict[str, Check] = {}
     origins = [origin.strip() for origin in own.cors_origins.split(",") if origin.strip()]
     opened: list[Deciding] = []
     app = create_app(lambda: nullcontext(opened[0]), metrics, checks, origins)
-    server = _Server(
-        uvicorn.Config(
-            Front(app, metrics, origins),
-            http="httptools",
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=own.stop_timeout_s,
-        )
-    )
+    front = Front(app, metrics, origins)
+    server = server_of(front, stop_timeout_s=own.stop_timeout_s, date_header=False)
     address, port = listener.getsockname()[:2]
     _logger.info("recommend starts", extra={"address": address, "port": port})
-    watcher = None if parent is None else _watched(server, parent)
+    lost: list[str] = []
+    watcher = _watched(server, parent, children, lost)
     # opened here and not by uvicorn, which answers a failure with a traceback and its own status
     async with AsyncExitStack() as stack:
         with server.capture_signals():
             opening = opener(settings, own, metrics, checks)()
             opened.append(await stack.enter_async_context(opening))
         await server.serve(sockets=[listener])
-    if watcher is not None:
-        await stopped(watcher)
+    await stopped(watcher)
     _logger.info("recommend has stopped")
+    if lost:
+        raise Unavailable(lost[0])
 
 
 def opener(
@@ -262,9 +247,7 @@ async def _migrated(settings: Settings) -> None:
 def _settle_memory() -> None:
     """What lives as long as the process is never looked at again by the garbage collector, and
     lies in huge pages."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 100)
+    settle_garbage()
     use_huge_pages()
 
 
@@ -275,24 +258,13 @@ async def _settle_again(running: RunningCatalogue, models: ModelKeeper) -> None:
     _settle_memory()
 
 
-def _watched(server: uvicorn.Server, parent: int) -> "asyncio.Task[None]":
+def _watched(
+    server: Server, parent: int | None, children: Sequence[int], lost: list[str]
+) -> "asyncio.Task[None]":
     def stop() -> None:
+        if parent is None and not server.should_exit:
+            lost.append("a worker process has ended; see its log")
         server.should_exit = True
 
-    return asyncio.create_task(stop_without(parent, stop))
-
-
-class _Server(uvicorn.Server):
-    """uvicorn that ends with the caller's exit status, not with the signal it was stopped by."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        numbers = (signal.SIGTERM, signal.SIGINT)
-        for number in numbers:
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in numbers:
-                loop.remove_signal_handler(number)
+    waiting = stop_after(children, stop) if parent is None else stop_without(parent, stop)
+    return asyncio.create_task(waiting)

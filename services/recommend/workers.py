@@ -5,15 +5,20 @@ reaches one of them, so production gives each process a port of its own where it
 """
 
 import asyncio
+import logging
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
+from shared.errors import AttuneError
+
 STOP_S: Final = 15.0
 POLL_S: Final = 0.5
+
+_logger = logging.getLogger(__name__)
 
 
 def fork(count: int, run: Callable[[], None]) -> list[int]:
@@ -30,6 +35,10 @@ def fork(count: int, run: Callable[[], None]) -> list[int]:
             status = 0
         except KeyboardInterrupt:
             status = 0
+        except AttuneError as error:
+            _logger.error("worker: %s", error, extra={"code": error.code})  # noqa: TRY400
+        except Exception:
+            _logger.exception("worker failed")
         finally:
             os._exit(status)
     return children
@@ -54,6 +63,22 @@ def end(children: list[int]) -> None:
                     os.kill(child, signal.SIGKILL)
             deadline += STOP_S
         time.sleep(0.02)
+
+
+async def stop_after(children: Sequence[int], stop: Callable[[], None]) -> None:
+    """Stop all once one of the children has ended, as far as nobody asked it to: whoever watches
+    over this process starts them anew, and fewer than asked for would pass unseen."""
+    while not any(map(_ended, children)):  # noqa: ASYNC110  (as below)
+        await asyncio.sleep(POLL_S)
+    _logger.error("a worker has ended; all stop")
+    stop()
+
+
+def _ended(child: int) -> bool:
+    try:
+        return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
 
 
 async def stop_without(parent: int, stop: Callable[[], None]) -> None:

@@ -3,17 +3,12 @@
 On SIGTERM or SIGINT: stop accepting, answer what is in flight, flush, close.
 """
 
-import asyncio
-import gc
 import logging
-import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Final
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import click
-import uvicorn
 import uvloop
 
 from services.ingest.collector.app import OpenIntake, create_app
@@ -29,10 +24,8 @@ from shared.errors import AttuneError, DatabaseUnavailable, Unavailable
 from shared.health import Check, bind
 from shared.logging import configure
 from shared.migrations import migrate
+from shared.serving import server_of, settle_garbage
 from shared.settings import Settings
-
-BACKLOG: Final = 2_048
-KEEP_ALIVE_S: Final = 30
 
 _logger = logging.getLogger(__name__)
 
@@ -80,21 +73,7 @@ async def serve(
     app = create_app(
         opener(settings, own, metrics, checks, give_up, currency), metrics, checks, own.origins
     )
-    server = _Server(
-        uvicorn.Config(
-            app,
-            http="httptools",
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=own.stop_timeout_s,
-        )
-    )
+    server = server_of(app, stop_timeout_s=own.stop_timeout_s)
     address, port = listener.getsockname()[:2]
     _logger.info("collector runs", extra={"address": address, "port": port})
     await server.serve(sockets=[listener])
@@ -134,7 +113,7 @@ def opener(
                 key_ring_age_s=lambda: ring.age_s,
             )
             checks.update(log=log.check, keys=_keys_check(ring))
-            _settle_garbage()
+            settle_garbage()
             yield intake
 
     return open_intake
@@ -154,26 +133,3 @@ async def _migrated(settings: Settings) -> None:
         await migrate(settings)
     except DatabaseUnavailable:
         _logger.warning("database does not answer; keys are tried again")
-
-
-def _settle_garbage() -> None:
-    """What lives as long as the process is never looked at again by the collector."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 100)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn that ends with the caller's exit status, not with the signal it was stopped by."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        numbers = (signal.SIGTERM, signal.SIGINT)
-        for number in numbers:
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in numbers:
-                loop.remove_signal_handler(number)

@@ -305,7 +305,14 @@ async def test_keys_scopes_and_queries(embedded_settings: Settings) -> None:
         )
         assert preflight.status_code == 204
         assert "access-control-allow-origin" not in preflight.headers
-        assert (await shop.http.put("/v1/recommend", headers=server)).status_code == 405
+        for method, path, status, code in (
+            ("PUT", "/v1/recommend", 405, "method_not_allowed"),
+            ("GET", "/v1/nothing", 404, "not_found"),
+            ("POST", "/", 404, "not_found"),
+        ):
+            refused = await shop.http.request(method, path, headers=server)
+            assert refused.status_code == status
+            assert refused.json()["error"]["code"] == code
 
 
 async def test_a_newer_model_takes_over_without_a_failed_request(
