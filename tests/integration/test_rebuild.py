@@ -16,8 +16,10 @@ from services.local.servers import environment
 from services.local.store import EmbeddedStore
 from services.profile.verify.check import live_generation, verify
 from shared import events as facts
-from shared.bus import topic_id
+from shared.archive_table import ArchiveTable
+from shared.bus import scan, topic_id
 from shared.generation_store import GenerationStore
+from shared.keys import generation_pointer
 from shared.settings import Settings
 from shared.store import open_redis
 from shared.topics import EVENTS
@@ -211,3 +213,40 @@ async def test_a_topic_that_was_made_anew_is_refused_until_it_is_rebuilt(
     async with profile(settings, tmp_path):
         assert await wait_until_drained_of_events(settings)
         await equal(settings)
+
+
+async def test_a_log_whose_start_is_gone_is_rebuilt_from_the_archive(
+    kafka_settings: Settings, tmp_path: Path
+) -> None:
+    from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+    from aiokafka.structs import TopicPartition
+
+    settings = replace(kafka_settings, archive=str(tmp_path / "archive"))
+    await write(settings, *traffic())
+    async with profile(settings, tmp_path):
+        assert await wait_until_drained_of_events(settings)
+    topic = EVENTS.named(settings.namespace)
+    table = ArchiveTable.open(
+        settings, EVENTS, incarnation=await topic_id(settings, topic), partitions=4
+    )
+    table.append([record async for records in scan(settings, topic) for record in records])
+    await write(settings, *traffic()[:100])
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap)
+    await admin.start()
+    try:
+        cut = {TopicPartition(topic, n): RecordsToDelete(before_offset=5) for n in range(4)}
+        await admin.delete_records(cut)
+    finally:
+        await admin.close()
+    assert (await rebuild(settings, "--from", "log", code=1))["failed"] == ["log_truncated"]
+    report = await rebuild(settings)
+    assert report["source"] == "archive and log"
+    async with profile(settings, tmp_path):
+        assert await wait_until_drained_of_events(settings)
+        await equal(settings)
+    async with open_redis(settings) as redis:
+        await redis.delete(generation_pointer(settings.namespace))
+        async with profile(settings, tmp_path) as process:
+            await eventually(lambda: not process.alive(), what="refusal")
+    await rebuild(settings, "--from", "archive")
+    await equal(settings)

@@ -120,7 +120,8 @@ class Filler:
         settings = self._shadow.settings
         if part.archived:
             for records in ArchiveReader.open(settings, EVENTS).records(part.partition):
-                yield records
+                # The archive may have gone on since its ends were read.
+                yield [record for record in records if record.offset < part.archived]
         topic = EVENTS.named(settings.namespace)
         async for found in self._log.read((topic, part.partition), part.archived, part.end):
             yield found

@@ -12,6 +12,7 @@ from services.profile.state import fingerprint
 from services.profile.store import ProfileStore
 from services.profile.verify.balance import Balance
 from services.profile.verify.replay import Replay
+from services.profile.verify.whole_log import whole_log
 from services.profile.view import project
 from shared import topics
 from shared.bus import Record, group_lag, scan, topic_id
@@ -65,10 +66,10 @@ def _ignore(records: int) -> None:
 async def read_log(settings: Settings, progress: Progress = _ignore) -> Replay:
     """Replays `events` and takes account of the raw topics and the dead letters.
 
-    Raises LogTruncated when the start of `events` is gone.
+    Raises LogTruncated when the start of `events` is gone and no archive has it.
     """
     replay = Replay()
-    async for records in scan(settings, topics.EVENTS.named(settings.namespace)):
+    async for records in whole_log(settings):
         replay.feed(records)
         progress(len(records))
         await asyncio.sleep(0)
