@@ -6,6 +6,7 @@ steps run at the speed of C, since each write of an identity goes through here.
 
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Final, TypeAlias
 
 Column: TypeAlias = bytes | list[int]
@@ -59,7 +60,10 @@ def pack_halves(values: Sequence[int]) -> tuple[bytes, Column]:
 def unpack_halves(halves: bytes, wide: Column) -> Iterator[int]:
     """The integers, and one 0 more where their number is odd."""
     column = halves.hex().encode().translate(_FROM_DIGIT)
-    if not wide:
-        return iter(column)
-    rest = iter(wide)
-    return (value if value < _WIDE else next(rest) for value in column)
+    if isinstance(wide, list):
+        rest = iter(wide)
+        return (value if value < _WIDE else next(rest) for value in column)
+    # Each wide number in place of its mark: what lies between the marks is copied as it is.
+    between = column.split(bytes([_WIDE]))
+    wides = (*struct.unpack(f"{len(wide)}c", wide), b"")
+    return iter(b"".join(chain.from_iterable(zip(between, wides, strict=True))))
