@@ -34,6 +34,8 @@ AOF: Final = "appendonlydir"
 CRASH_S: Final = 8.0
 PASSING: Final = ("-extra", "-2")
 """How members without a fixed name in their group end."""
+WRITES_S: Final = 15.0
+"""How long a Redis kill that is to lose writes waits for some."""
 COMMAND_S: Final = 90.0
 STARTS: Final = 3
 
@@ -176,9 +178,7 @@ class System:
     async def kill_redis(self, down_s: float, *, restored: bool, members: bool = False) -> None:
         """Kills Redis and starts it again; `restored`: as its files were a moment before;
         `members`: all of them die at the same moment, as when a machine loses its power."""
-        began, known = time.monotonic(), self.file_sizes()
-        if restored:
-            await self._acknowledged_more(known, began + LOSABLE_S - 0.3)
+        began, known = await self._losable(WRITES_S if restored else 0.0)
         victims = [name for name in self.processes.names if members]
         await asyncio.gather(
             asyncio.to_thread(self.store.kill), *(self.kill(name) for name in victims)
@@ -193,10 +193,16 @@ class System:
                 await self.start(*victims)
             await self.revive()
 
-    async def _acknowledged_more(self, known: dict[str, int], deadline: float) -> None:
-        await asyncio.sleep(0.5)
-        while self.file_sizes() == known and time.monotonic() < deadline:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    async def _losable(self, patience_s: float) -> tuple[float, dict[str, int]]:
+        """A moment ago, and Redis's files as they were then; it has acknowledged more since."""
+        deadline = time.monotonic() + patience_s
+        while True:
+            began, known = time.monotonic(), self.file_sizes()
+            if began >= deadline:
+                return began, known
+            await asyncio.sleep(0.6)
+            if self.file_sizes() != known and time.monotonic() - began < 1.0:
+                return began, known
 
     def file_sizes(self) -> dict[str, int]:
         """Redis's append-only files as they are now: they only grow, until they are rewritten."""
