@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from redis.crc import key_slot
 from redis.exceptions import ConnectionError, RedisError
 
+from shared.settings import Settings
 from shared.store import AnotherServer, ServerWatch, look, open_redis
 from shared.store_cluster import ClusterRedis
 from tests.fixtures.redis_cluster import RedisCluster
@@ -99,13 +100,18 @@ async def test_a_script_waits_for_keys_that_lie_on_two_nodes(
     assert await redis.get(one) == b"6"
 
 
+@pytest.mark.parametrize("kind", ["server", "cluster"])
 async def test_a_caller_who_gives_up_never_leaves_his_answer_to_another(
-    redis: Redis, namespace: str
+    kind: str, request: pytest.FixtureRequest, redis_url: str, namespace: str
 ) -> None:
+    settings = Settings(redis=redis_url)
+    if kind == "cluster":
+        settings = request.getfixturevalue("redis_cluster").settings()
     keys = [f"{namespace}:{number}" for number in range(200)]
-    for key in keys:
-        await redis.set(key, key)
-    await asyncio.gather(*(ask_and_give_up(redis, keys, turn) for turn in range(40)))
+    async with open_redis(settings) as redis:
+        for key in keys:
+            await redis.set(key, key)
+        await asyncio.gather(*(ask_and_give_up(redis, keys, turn) for turn in range(40)))
 
 
 async def ask_and_give_up(redis: Redis, keys: list[str], turn: int) -> None:

@@ -228,6 +228,11 @@ async def test_without_an_append_only_file_nothing_is_committed_and_all_is_told(
         assert "Redis does not keep what it is told: it has no append-only file" in run.log()
         await admin.config_set("appendonly", "yes")
         await run.await_check("store", "ok")
+        await admin.config_set("maxmemory-policy", "allkeys-lru")
+        await admin.config_set("maxmemory", "1gb")
+        await run.await_check("store", "StoreNotKeeping")
+        await admin.config_set("maxmemory-policy", "noeviction")
+        await run.await_check("store", "ok")
         await run.ends_as_the_log_says()
 
 
