@@ -10,6 +10,8 @@ from redis.asyncio import Redis
 
 from services.profile.identity import Delivery, apply, stable_id
 from services.profile.store import ProfileStore
+from services.profile.verify.check import compare
+from services.profile.verify.replay import Replay
 from services.profile.window import Verdict, digest
 from shared.keys import Keys
 from shared.packed import NewerVersion
@@ -67,6 +69,19 @@ async def test_a_profile_of_version_1_is_folded_on_and_written_as_version_2(
     assert again.profile.component.cart["lamp"].at == NOW
     assert again.window.pack() == found.window.pack()
     assert decode_view(written[b"v"]).cart[0] == "lamp"
+
+
+async def test_verify_compares_what_is_unpacked(
+    redis: Redis, namespace: str, old_hash: str
+) -> None:
+    store = ProfileStore(redis, Keys(namespace, "g1"), "topic-1")
+    replay = Replay()
+    replay.identities[KEY] = (await store.load([KEY]))[KEY]
+    assert (await compare(replay, store.load, store.views)).different == 0
+    replay.identities[KEY].profile.component.cart.clear()
+    assert (await compare(replay, store.load, store.views)).different == 1
+    await store.save([replay.identities[KEY]])
+    assert (await compare(replay, store.load, store.views)).different == 0
 
 
 async def test_a_profile_of_a_newer_version_is_refused(
