@@ -4,6 +4,7 @@ Between the catalogue (rows, catalogue/index.py) and the pipeline. Kept as one s
 country, so that a request filters by indexing. Pure: times are arguments.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,6 +34,7 @@ REFRESH_MS: Final = 100
 """How long a request may miss a change of the catalogue."""
 MOST_COUNTRIES: Final = 64
 FOREVER: Final = 1 << 62
+FEW_ROWS: Final = 100
 
 
 @dataclass(slots=True)
@@ -100,6 +102,9 @@ class Stock:
     """Rows by number, NO_ROW for what the catalogue never had; number_of: the reverse."""
     id_texts: list[str] = field(default_factory=list)
     """Item ids by row, in JSON."""
+    _sorted_ids: list[str] = field(default_factory=list)
+    _sorted_rows: Numbers = field(default_factory=lambda: NO_NUMBERS)
+    """Ids in their order, and their rows."""
     _aligned: int = 0
     _available: dict[str | None, Availability] = field(default_factory=dict)
 
@@ -130,10 +135,25 @@ class Stock:
             self.id_texts.append(encode_text(ids[row]))
             if number:
                 self.row_of[number] = row
+        self._sort(range(self._aligned, len(ids)))
         self._aligned = len(ids)
-        ranked = sorted(range(len(ids)), key=ids.__getitem__)
-        self.id_order = np.empty(len(ids), dtype=np.int64)
-        self.id_order[ranked] = np.arange(len(ids))
+
+    def _sort(self, rows: range) -> None:
+        """Put new rows where their ids belong; a request may be waiting, so few are put in one by
+        one, and only many are worth a sort of all."""
+        ids = self.catalogue.ids
+        if len(rows) > FEW_ROWS:
+            order = sorted(range(rows.stop), key=ids.__getitem__)
+            self._sorted_ids = [ids[row] for row in order]
+            self._sorted_rows = np.array(order, dtype=np.int64)
+        else:
+            new = sorted(rows, key=ids.__getitem__)
+            places = [bisect_left(self._sorted_ids, ids[row]) for row in new]
+            for place, row in reversed(list(zip(places, new, strict=True))):
+                self._sorted_ids.insert(place, ids[row])
+            self._sorted_rows = np.insert(self._sorted_rows, places, new)
+        self.id_order = np.empty(rows.stop, dtype=np.int64)
+        self.id_order[self._sorted_rows] = np.arange(rows.stop)
 
     @property
     def size(self) -> int:

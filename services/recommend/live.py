@@ -7,6 +7,7 @@ their turn, and goes on after a failure with what it has.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from services.recommend.models.snapshot import Metadata, restore
 from services.recommend.pipeline import Knowledge
 from services.recommend.popularity import rank_popularity
 from services.recommend.ranking import LinearRanker
-from services.recommend.statistics import ItemStatistics, parse_bucket
+from services.recommend.statistics import Bucket, ItemStatistics, joined, parse_bucket
 from services.recommend.store import StatisticsReader
 from shared.bus import Record, Tail, TopicPartition
 from shared.decisions import ModelName
@@ -28,6 +29,8 @@ from shared.topics import EVENTS
 
 SLICE: Final = 40
 """Records learned from in one go: about half a millisecond."""
+SLICE_ITEMS: Final = 500
+"""Counts of a bucket parsed in one go, likewise."""
 POLL_MS: Final = 200
 POLL_RECORDS: Final = 400
 RETRY_S: Final = 1.0
@@ -242,7 +245,7 @@ class StatisticsKeeper:
                 continue
             await self._read(partition)
             self._positions[partition] = position
-        self.rank()
+        await self.rank()
 
     async def _read(self, partition: int) -> None:
         hours = await self._reader.hours(partition)
@@ -258,15 +261,25 @@ class StatisticsKeeper:
             due.append(hours[self._turn % len(hours)])
         for hour in dict.fromkeys(due):
             fields = await self._reader.bucket(partition, hour)
-            statistics.put(partition, hour, parse_bucket(fields, self._knowledge.stock.numbers))
+            statistics.put(partition, hour, await self._parsed(fields))
             await asyncio.sleep(0)
 
-    def rank(self) -> None:
+    async def _parsed(self, fields: dict[bytes, bytes]) -> Bucket:
+        items, parts = iter(fields.items()), []
+        while part := dict(islice(items, SLICE_ITEMS)):
+            parts.append(parse_bucket(part, self._knowledge.stock.numbers))
+            await asyncio.sleep(0)
+        return joined(parts)
+
+    async def rank(self) -> None:
         """Bring popularity up to date with the statistics and with the catalogue's rows."""
         stock = self._knowledge.stock
         stock.align()
         state = (self._statistics.version, stock.size)
         if state != self._ranked:
             number_of = stock.number_of[: stock.size]
-            self._knowledge.popularity = rank_popularity(self._statistics, number_of)
+            # numpy over the whole catalogue: some ms that requests need not wait for. Nothing else
+            # writes the statistics, and rows that come meanwhile lie behind this slice.
+            ranked = await asyncio.to_thread(rank_popularity, self._statistics, number_of)
+            self._knowledge.popularity = ranked
             self._ranked = state

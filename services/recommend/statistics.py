@@ -4,13 +4,14 @@ The profile service keeps partial sums by partition and hour (shared/keys.py); s
 them, this module adds them up into arrays by item number.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.recommend.arrays import Numbers, grown
+from services.recommend.arrays import NO_NUMBERS, Numbers, grown
 from services.recommend.numbers import NO_ITEM, ItemNumbers
 from shared.profile import BOUGHT, CARTED, CLICKED, KIND_WEIGHTS, VIEWED
 
@@ -45,6 +46,16 @@ def parse_bucket(fields: dict[bytes, bytes], numbers: ItemNumbers) -> Bucket:
     counts = np.array(flat, dtype=np.bytes_).astype(np.int64).reshape(len(found), len(KINDS))
     known = found != NO_ITEM
     return Bucket(found[known], counts[known])
+
+
+def joined(parts: Sequence[Bucket]) -> Bucket:
+    """A bucket that was parsed in parts."""
+    if not parts:
+        return Bucket(NO_NUMBERS, np.zeros((0, len(KINDS)), dtype=np.int64))
+    return Bucket(
+        np.concatenate([part.numbers for part in parts]),
+        np.concatenate([part.counts for part in parts]),
+    )
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """Small pure parts: arms, decision ids, requests, statistics, learning, measures."""
 
+import json
 import math
 
 import numpy as np
@@ -8,14 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.recommend.arrays import best_first
+from services.recommend.availability import FEW_ROWS, Stock
 from services.recommend.candidates.sessions import SessionIndex
+from services.recommend.catalogue.index import Catalogue
 from services.recommend.decision_ids import DecisionIds
 from services.recommend.evaluation.scores import Ranks, interval, rank_of
 from services.recommend.experiment import arm_of
 from services.recommend.learning import IDLE_MS, Learned, lesson
 from services.recommend.numbers import NO_ITEM, ItemNumbers
 from services.recommend.request import parse_body, parse_query
-from services.recommend.statistics import ItemStatistics, parse_bucket
+from services.recommend.statistics import ItemStatistics, joined, parse_bucket
+from shared.catalogue import ItemChanged
 from shared.errors import InvalidInput
 from shared.events import CartAdded, ItemViewed, Line, Purchased, Searched, encode
 
@@ -185,3 +189,40 @@ def test_measures() -> None:
     assert low <= ranks.mrr <= high
     assert interval([], [], seed=1) == [0.0, 0.0]
     assert not math.isnan(low)
+
+
+def test_a_bucket_parsed_in_parts_is_the_bucket() -> None:
+    numbers = ItemNumbers()
+    everything = fields(a="1,2,3,4,5", b="9,0,0,0,0", c="7,1,0,0,0")
+    whole = parse_bucket(everything, numbers)
+    parts = [parse_bucket({item: text}, numbers) for item, text in everything.items()]
+    assert joined(parts).numbers.tolist() == whole.numbers.tolist()
+    assert joined(parts).counts.tolist() == whole.counts.tolist()
+    assert joined([]).counts.shape == (0, 5)
+
+
+@given(st.lists(st.lists(st.text("abc", min_size=1), max_size=12), max_size=8))
+def test_rows_are_ordered_by_id_however_they_come(batches: list[list[str]]) -> None:
+    catalogue = Catalogue()
+    stock = Stock(catalogue, ItemNumbers())
+    for batch in batches:
+        for item in batch:
+            catalogue.put(ItemChanged(item=item))
+        stock.align()
+        order = stock.id_order.tolist()
+        assert sorted(range(stock.size), key=order.__getitem__) == sorted(
+            range(stock.size), key=catalogue.ids.__getitem__
+        )
+        assert [json.loads(text) for text in stock.id_texts] == catalogue.ids
+
+
+def test_many_rows_at_once_are_ordered_as_few_are() -> None:
+    catalogue = Catalogue()
+    stock = Stock(catalogue, ItemNumbers())
+    for item in (*range(FEW_ROWS + 5), "x", "1a"):
+        catalogue.put(ItemChanged(item=str(item)))
+        if item in {3, FEW_ROWS + 4, "1a"}:
+            stock.align()
+    assert np.argsort(stock.id_order).tolist() == sorted(
+        range(stock.size), key=catalogue.ids.__getitem__
+    )
