@@ -23,13 +23,12 @@ _FROM_DIGIT: Final = bytes(
 
 def pack_column(values: Sequence[int]) -> Column:
     """As many bytes each as the greatest needs: all lowest bytes first, then the next ones."""
-    if not values:
-        return b""
-    top = max(values)
+    try:
+        return bytes(values)
+    except ValueError:
+        top = max(values)
     if min(values) < 0 or top >> 64:
         return list(values)
-    if top < 256:
-        return bytes(values)
     planes = struct.pack(f"<{len(values)}Q", *values)
     return b"".join([planes[place::8] for place in range((top.bit_length() + 7) // 8)])
 
