@@ -5,17 +5,25 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
+from services.profile.identity import Identity
+from services.profile.rebuild.store import GenerationFiller
+from services.profile.store import ProfileStore
+from services.profile.store_values import DueTimer, ItemBatch
 from shared.errors import StoreUnavailable
 from shared.generation import NO_GENERATION, Generation
 from shared.generation_store import GenerationStore, LiveKeys, RebuildUnderWay
-from shared.keys import rebuild_lease
+from shared.keys import Keys, rebuild_lease
 from shared.settings import Settings
 from shared.store import open_redis
 
 
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    async with open_redis(Settings(redis=redis_url)) as client:
+@pytest.fixture(params=["server", "cluster"])
+async def redis(request: pytest.FixtureRequest) -> AsyncIterator[Redis]:
+    if request.param == "cluster":
+        settings = request.getfixturevalue("redis_cluster").settings()
+    else:
+        settings = Settings(redis=request.getfixturevalue("redis_url"))
+    async with open_redis(settings) as client:
         yield client
 
 
@@ -79,6 +87,28 @@ async def test_readers_follow_the_live_generation(
     await redis.delete(f"{namespace}:attune:{{deployment}}:generation")
     await live.refresh()
     assert live.keys.generation == made.token
+
+
+async def test_a_generation_is_filled_as_live_ones_are_and_removed_by_name(
+    redis: Redis, namespace: str
+) -> None:
+    keys = Keys(namespace, "g1")
+    filler, store = GenerationFiller(redis, keys), ProfileStore(redis, keys, "topic-1")
+    rows = {f"item-{n}": [n, 0, 0, 0, 1] for n in range(1_200)}
+    await filler.fill_buckets(3, {7: rows, 8: {"lamp": [1, 2, 3, 4, 5]}})
+    await store.count_items([ItemBatch(3, -1, 41, {})])
+    assert await store.item_positions([3]) == {3: 41}
+    assert await store.count_items([ItemBatch(3, 41, 50, {(8, "lamp"): [1, 1, 0, 0, 0]})]) == [50]
+    assert await redis.hget(keys.item_bucket(3, 8), "lamp") == b"2,3,3,4,5"
+    assert await redis.hlen(keys.item_bucket(3, 7)) == 1_200
+    assert await redis.zrange(keys.item_buckets(3), 0, -1) == [b"7", b"8"]
+    await store.schedule([DueTimer(3, "c:alice", 5)])
+    await store.save([Identity("c:alice"), Identity("c:bob")])
+    await filler.remove_profiles(["c:alice", "c:bob", "c:nobody"])
+    await filler.remove_partition(3)
+    left = [keys.profile("c:alice"), keys.profile("c:bob"), keys.item_bucket(3, 7)]
+    left += [keys.item_bucket(3, 8), keys.item_buckets(3), keys.item_position(3), keys.timers(3)]
+    assert [await redis.exists(key) for key in left] == [0] * len(left)
 
 
 async def test_a_store_that_is_away_says_so(namespace: str) -> None:
