@@ -24,6 +24,7 @@ import click
 import msgspec
 
 from services.commands.bench import recommend_data as data
+from services.commands.bench.cpu_time import cpu_seconds
 from services.commands.bench.http_load import Job, Outcome
 from services.commands.output import Report, json_option
 from services.local.ports import free_ports
@@ -43,6 +44,7 @@ READY_S: Final = 60.0
 STOP_S: Final = 15.0
 LEAST_SATURATED: Final = 3_000
 MOST_P99_MS: Final = 20.0
+BASELINE: Final = "services.commands.bench.baseline"
 NONE: Final = '"fallback":"none"'
 
 
@@ -60,7 +62,7 @@ class Plan:
 
 @click.command()
 @click.option("--items", default=10_000, show_default=True, type=click.IntRange(100, 1_000_000))
-@click.option("--customers", default=20_000, show_default=True, type=click.IntRange(10, 1_000_000))
+@click.option("--customers", default=100_000, show_default=True, type=click.IntRange(10, 1_000_000))
 @click.option("--rate", default=1_000.0, show_default=True, type=click.FloatRange(1, 100_000))
 @click.option("--connections", default=32, show_default=True, type=click.IntRange(1, 1_000))
 @click.option("--seconds", default=8.0, show_default=True, help="Length of each measurement.")
@@ -79,7 +81,7 @@ def command(
 
     One server process on core 0; the load generator and the store on core 1. Each measurement is
     repeated three times; the medians count. Fails under 3,000 requests/s saturated, or where the
-    open loop's p99 reaches 20 ms.
+    open loop's p99 reaches 20 ms, or where an answer failed or fell back.
     """
     plan = Plan(items, customers, rate, connections, seconds, seed)
     shown = {name: getattr(plan, name) for name in Plan.__slots__}
@@ -124,8 +126,35 @@ def _measure(
     report: Report, servers: Servers, plan: Plan, files: tuple[Path, Path], folder: Path
 ) -> None:
     port, bare_port = free_ports(2)
-    asked, bare = files
     variables = {**environment(servers.settings), "ATTUNE_RECOMMEND_PORT": str(port)}
+    closed, opened, baseline = _jobs(plan, files, port, bare_port)
+    runs: dict[str, list[Outcome]] = {"saturated": [], "open_loop": [], "baseline": []}
+    taken: dict[str, list[float]] = {name: [] for name in runs}
+    serving = ["-m", "services.cli", "recommend"]
+    bare_serving = ["-m", BASELINE, str(bare_port), servers.settings.redis]
+    bare_ready = f"http://127.0.0.1:{bare_port}/openapi.json"
+    ready = f"http://127.0.0.1:{port}/health/ready"
+    for turn in range(1, RUNS + 1):
+        with _server(bare_serving, {}, bare_ready, folder) as pid:
+            _take(baseline, pid, runs["baseline"], taken["baseline"])
+        with _server(serving, variables, ready, folder) as pid:
+            _take(closed, pid, runs["saturated"], taken["saturated"])
+            _take(opened, pid, runs["open_loop"], taken["open_loop"])
+        report.say(
+            f"run {turn}: {runs['saturated'][-1].requests_per_second:,.0f} requests/s saturated, "
+            f"{runs['baseline'][-1].requests_per_second:,.0f} baseline, open loop p99 "
+            f"{runs['open_loop'][-1].p99:.1f} ms"
+        )
+    counts = folder / "samples.json"
+    sampled = ["-m", "services.commands.bench.sampled", str(counts)]
+    with _server(sampled, variables, ready, folder):
+        _load(closed)
+    _report(report, runs, taken, plan, counts)
+
+
+def _jobs(plan: Plan, files: tuple[Path, Path], port: int, bare_port: int) -> tuple[Job, Job, Job]:
+    """Saturated, open loop, and the baseline's."""
+    asked, bare = files
     closed = Job(
         port=port,
         requests=str(asked),
@@ -134,35 +163,30 @@ def _measure(
         seconds=plan.seconds,
         expected=NONE,
     )
-    opened = msgspec.structs.replace(closed, connections=OPEN_CONNECTIONS, rate=plan.rate)
-    baseline = msgspec.structs.replace(closed, port=bare_port, requests=str(bare), expected="")
-    runs: dict[str, list[Outcome]] = {"saturated": [], "open_loop": [], "baseline": []}
-    serving = ["-m", "services.cli", "recommend"]
-    bare_serving = [
-        "-m",
-        "services.commands.bench.baseline",
-        str(bare_port),
-        servers.settings.redis,
-    ]
-    for turn in range(1, RUNS + 1):
-        with _server(bare_serving, {}, f"http://127.0.0.1:{bare_port}/openapi.json", folder):
-            runs["baseline"].append(_load(baseline))
-        with _server(serving, variables, f"http://127.0.0.1:{port}/health/ready", folder):
-            runs["saturated"].append(_load(closed))
-            runs["open_loop"].append(_load(opened))
-        report.say(
-            f"run {turn}: {runs['saturated'][-1].requests_per_second:,.0f} requests/s saturated, "
-            f"{runs['baseline'][-1].requests_per_second:,.0f} baseline, open loop p99 "
-            f"{runs['open_loop'][-1].p99:.1f} ms"
-        )
-    counts = folder / "samples.json"
-    sampled = ["-m", "services.commands.bench.sampled", str(counts)]
-    with _server(sampled, variables, f"http://127.0.0.1:{port}/health/ready", folder):
-        _load(closed)
-    _report(report, runs, plan, counts)
+    return (
+        closed,
+        msgspec.structs.replace(closed, connections=OPEN_CONNECTIONS, rate=plan.rate),
+        msgspec.structs.replace(closed, port=bare_port, requests=str(bare), expected=""),
+    )
 
 
-def _report(report: Report, runs: dict[str, list[Outcome]], plan: Plan, counts: Path) -> None:
+def _take(job: Job, pid: int, runs: list[Outcome], taken: list[float]) -> None:
+    """One measurement, and the microseconds of processor time that the server took a request."""
+    before = cpu_seconds({"server": pid})
+    outcome = _load(job)
+    spent = cpu_seconds({"server": pid})["server"] - before["server"]
+    runs.append(outcome)
+    asked = outcome.requests_per_second * (job.warm_s + job.seconds)
+    taken.append(round(spent / max(asked, 1.0) * 1e6, 1))
+
+
+def _report(
+    report: Report,
+    runs: dict[str, list[Outcome]],
+    taken: dict[str, list[float]],
+    plan: Plan,
+    counts: Path,
+) -> None:
     saturated, opened, bare = (_median(runs[name]) for name in runs)
     samples = msgspec.json.decode(counts.read_bytes(), type=dict[str, int])
     total = sum(samples.values()) or 1
@@ -176,12 +200,14 @@ def _report(report: Report, runs: dict[str, list[Outcome]], plan: Plan, counts: 
         },
         baseline={name: bare[name] for name in ("requests_per_second", "p99")},
         ratio=round(saturated["requests_per_second"] / bare["requests_per_second"], 3),
+        cpu_us_per_request={name: statistics.median(found) for name, found in taken.items()},
         share={part: round(count / total, 3) for part, count in shares},
         runs={name: [msgspec.to_builtins(run) for run in found] for name, found in runs.items()},
     )
     report.check("saturated", saturated["requests_per_second"] >= LEAST_SATURATED)
     report.check("open_loop_p99", opened["p99"] < MOST_P99_MS)
     report.check("errors", saturated["errors"] == 0 and opened["errors"] == 0)
+    report.check("fallbacks", saturated["fallbacks"] == 0 and opened["fallbacks"] == 0)
 
 
 _KEYS: Final = ("requests_per_second", "p50", "p99", "errors", "fallbacks")
@@ -198,8 +224,9 @@ def _median(runs: list[Outcome]) -> dict[str, Any]:
 @contextmanager
 def _server(
     arguments: list[str], variables: Mapping[str, str], ready: str, folder: Path
-) -> Iterator[None]:
-    """A server on core 0, ready, stopped at the end. Raises Unavailable with its log's end."""
+) -> Iterator[int]:
+    """The process id of a server on core 0, ready, stopped at the end. Raises Unavailable with
+    its log's end."""
     log = folder / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603  (our own modules)
@@ -215,7 +242,7 @@ def _server(
             if process.poll() is not None or time.monotonic() > deadline:
                 raise Unavailable(f"the server did not start: {log.read_text()[-600:]}")
             time.sleep(0.1)
-        yield
+        yield process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
