@@ -32,6 +32,8 @@ from tests.integration.test_profile_process import (
     write,
 )
 
+SOME = 1_000
+
 
 @pytest.fixture(params=["embedded", "kafka"])
 def settings(request: pytest.FixtureRequest) -> Settings:
@@ -66,7 +68,7 @@ async def test_an_emptied_store_is_refused_and_then_rebuilt(
     kafka_settings: Settings, own_store: EmbeddedStore, tmp_path: Path
 ) -> None:
     settings = replace(kafka_settings, redis=own_store.url)
-    await write(settings, *traffic())
+    await write(settings, *traffic()[:SOME])
     async with profile(settings, tmp_path):
         assert await wait_until_drained_of_events(settings)
     async with open_redis(settings) as redis:
@@ -90,7 +92,7 @@ def late() -> dict[str, Any]:
 
 
 async def test_a_log_that_no_worker_ever_folded(settings: Settings, tmp_path: Path) -> None:
-    await write(settings, *traffic())
+    await write(settings, *traffic()[:SOME])
     await rebuild(settings)
     live = await live_generation(settings)
     assert live is not None
@@ -222,7 +224,7 @@ async def test_a_log_whose_start_is_gone_is_rebuilt_from_the_archive(
     from aiokafka.structs import TopicPartition
 
     settings = replace(kafka_settings, archive=str(tmp_path / "archive"))
-    await write(settings, *traffic())
+    await write(settings, *traffic()[:SOME])
     async with profile(settings, tmp_path):
         assert await wait_until_drained_of_events(settings)
     topic = EVENTS.named(settings.namespace)
