@@ -37,7 +37,7 @@ from services.recommend.ranking import LinearRanker
 from services.recommend.service import Recommender
 from services.recommend.settings import RecommendSettings
 from services.recommend.store import ProfileReader, StatisticsReader, open_redis
-from services.recommend.store_wire import Wire, target_of
+from services.recommend.store_wire import Wire
 from services.recommend.warm_up import warm_up
 from services.recommend.workers import end, fork, stop_after, stop_without
 from shared import bus
@@ -156,9 +156,7 @@ async def _open(
     ring = await stack.enter_async_context(open_key_ring(KeyStore(database).snapshot))
     client = await stack.enter_async_context(open_redis(settings))
     live = await _live_keys(client, settings)
-    target = target_of(client)
-    wire = None if target is None else Wire(target)
-    reader = ProfileReader(client, live, metrics, own.store_deadline_ms, wire)
+    reader = ProfileReader(client, live, metrics, own.store_deadline_ms, Wire.beside(client))
     stack.push_async_callback(reader.close)
     producer = await stack.enter_async_context(_open_producer(settings))
     running = await stack.enter_async_context(

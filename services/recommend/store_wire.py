@@ -8,7 +8,7 @@ turn; store.py uses those where the store is a cluster, or is reached by TLS or 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias, cast
+from typing import Any, Final, NamedTuple, Self, TypeAlias, cast
 
 import hiredis
 from redis.asyncio import Connection, Redis
@@ -124,6 +124,12 @@ class Wire:
         self._link: _Link | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._unsent: list[tuple[bytes, int, Done]] = []
+
+    @classmethod
+    def beside(cls, client: Any) -> Self | None:
+        """A connection to the server of a client of redis-py; None where target_of is."""
+        target = target_of(client)
+        return None if target is None else cls(target)
 
     @property
     def in_flight(self) -> int:
