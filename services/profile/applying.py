@@ -99,9 +99,11 @@ class Applier:
             self._item_positions |= await self._store.item_positions(unknown)
         while True:
             added = item_increments(decoded.deliveries, effects, self._item_positions)
+            # Also where nothing is counted: placing compares the positions with what is committed.
             batches = [
-                ItemBatch(partition, self._item_positions[partition], ends[partition], increments)
-                for partition, increments in added.items()
+                ItemBatch(partition, standing_at, end, added.get(partition, {}))
+                for partition, end in ends.items()
+                if end > (standing_at := self._item_positions[partition])
             ]
             if not batches:
                 return

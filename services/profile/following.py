@@ -111,18 +111,32 @@ class Following:
     ) -> set[TopicPartition]:
         """Has these partitions read from where this generation needs them; returns those placed.
 
-        Raises LogTruncated where that start is not in the log.
+        Raises LogTruncated where that start is not in the log, StoreEmptied where the store has
+        lost what was folded before it.
         """
         placed = set(partitions) & consumer.assigned()
         if any(number >= self.generation.partitions for _, number in placed):
             await self.check()
         commits = await consumer.committed(placed)
         bounds = await consumer.bounds(placed)
+        known = await self._store.item_positions([number for _, number in placed])
         for partition in placed & consumer.assigned():
             start = self.generation.start(partition[1], commits.get(partition))
             refuse_gap(partition, start, bounds[partition])
+            refuse_loss(partition, start, known[partition[1]] + 1)
             consumer.seek(partition, start)
         return placed & consumer.assigned()
+
+
+def refuse_loss(partition: TopicPartition, start: int, known: int) -> None:
+    """Raises StoreEmptied where the store knows facts up to `known` only and the group committed
+    more: it was put back to an older state than it may forget by itself."""
+    if start > known:
+        name = f"{partition[0]}/{partition[1]}"
+        raise StoreEmptied(
+            f"Redis holds {name} up to offset {known}, and {start} was committed: it has lost "
+            f"{start - known} facts or more, as when a backup is restored; {REBUILD}"
+        )
 
 
 def refuse_gap(partition: TopicPartition, start: int, bounds: Bounds) -> None:

@@ -120,6 +120,13 @@ def any_incarnation() -> None:
     replace(ProfileStore, "_refuse_other", lambda self, incarnation: None)
 
 
+def any_backup() -> None:
+    """A Redis that was put back to an older state is taken for the one that was written to."""
+    from services.profile import following
+
+    replace(following, "refuse_loss", lambda partition, start, known: None)
+
+
 def no_absorption_guard() -> None:
     """What a visitor did is added again once its event id is forgotten."""
     from services.profile import identity
@@ -226,6 +233,7 @@ GUARDS: Final[dict[str, Callable[[], None]]] = {
     "first_fact_wins": last_word_too,
     "drain_on_revoke": no_drain,
     "incarnation": any_incarnation,
+    "committed_is_in_the_store": any_backup,
     "absorbed_watermark": no_absorption_guard,
     "source_in_the_balance": no_source,
     "dead_letter_before_commit": dead_letters_afterwards,

@@ -162,6 +162,23 @@ async def topic_made_anew(stage: Stage) -> Violations:
     return ["it goes on with another topic of that name"]
 
 
+async def backup_restored(stage: Stage) -> Violations:
+    """Redis is put back to a state of long before: it lost what was committed."""
+    await stage.start("profile-0")
+    await stage.write(*(viewed(number) for number in range(20)))
+    await stage.drained()
+    backup = stage.system.file_sizes()
+    await stage.write(*(viewed(number) for number in range(20, 40)))
+    await stage.drained()
+    await asyncio.to_thread(stage.system.store.kill)
+    stage.system.forget(backup)
+    await asyncio.to_thread(stage.system.store.restart)
+    if await stage.system.dead("profile-0", 10.0):
+        refused = "attune rebuild" in stage.system.processes.tail("profile-0")
+        return [] if refused else ["it ended without saying why"]
+    return await stage.profiles()
+
+
 async def handed_over_again(stage: Stage) -> Violations:
     """A visitor's past is stated again, once the customer's window has forgotten it."""
     past = [viewed(number, anonymous="device") for number in range(3)]
@@ -343,6 +360,7 @@ SCENARIOS: Final[dict[str, Callable[[Stage], Awaitable[Violations]]]] = {
     "first_fact_wins": decided_with_two_contents,
     "drain_on_revoke": rebalanced_in_the_middle,
     "incarnation": topic_made_anew,
+    "committed_is_in_the_store": backup_restored,
     "absorbed_watermark": handed_over_again,
     "source_in_the_balance": raw_events_accounted_for,
     "dead_letter_before_commit": dies_at_a_dead_letter,

@@ -86,6 +86,7 @@ async def test_partitions_are_read_from_where_the_generation_needs_them() -> Non
     for _ in range(9):
         log.append("events", b"{}", partition=0)
     worker = following(generations(LIVE), LIVE)
+    cast(Any, worker)._store.positions[0] = 6
     async with log.group(group="g", topics=["events"], complete=True) as consumer:
         both = {("events", 0), ("events", 1)}
         assert await worker.place(cast(Any, consumer), both | {("events", 5)}) == both
@@ -94,6 +95,17 @@ async def test_partitions_are_read_from_where_the_generation_needs_them() -> Non
         log.drop(("events", 0), before=8)
         with pytest.raises(LogTruncated):
             await worker.place(cast(Any, consumer), both)
+
+
+async def test_a_store_that_knows_less_than_was_committed_is_refused() -> None:
+    log = FakeLog(partitions=2)
+    for _ in range(9):
+        log.append("events", b"{}", partition=0)
+    worker = following(generations(LIVE), LIVE)
+    cast(Any, worker)._store.positions[0] = 5
+    async with log.group(group="g", topics=["events"], complete=True) as consumer:
+        with pytest.raises(StoreEmptied, match=r"up to offset 6, and 7 was.*attune rebuild"):
+            await worker.place(cast(Any, consumer), {("events", 0)})
 
 
 async def test_a_partition_that_was_added_is_refused_when_it_comes() -> None:

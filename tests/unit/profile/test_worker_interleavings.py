@@ -14,6 +14,7 @@ from services.profile.rebuild.catching_up import CatchingUp
 from services.profile.rebuild.filling import Filled, Part
 from services.profile.rebuild.folding import PartitionFold
 from services.profile.store import BUCKETS_KEPT
+from services.profile.store_values import StoreEmptied
 from services.profile.triggers.cart_abandoned import DELAY_MS
 from shared import events as facts
 from shared.bus_offsets import Commit
@@ -60,6 +61,27 @@ async def test_what_a_store_forgot_is_folded_before_what_comes_after_it() -> Non
         system.keeping.delay_s = 0.0
         await eventually(system.drained)
     await system.check()
+
+
+async def test_a_store_put_back_to_an_older_state_is_refused() -> None:
+    system = System()
+    system.write(*shoppers(1, 6))
+    await system.settle()
+    backup, positions = dict(system.store.rows), dict(system.store.positions)
+    system.write(*shoppers(20, 6))
+    # Nothing to count: the positions move all the same.
+    system.write(*shoppers(20, 6))
+    await system.settle()
+    await system.settle()
+    system.store.rows, system.store.positions = backup, positions
+
+    async def run() -> None:
+        async with system.worker():
+            for _ in range(20):
+                await asyncio.sleep(0)
+
+    with pytest.raises(StoreEmptied, match="run `attune rebuild`"):
+        await run()
 
 
 async def test_records_polled_before_a_rebalance_are_not_folded_after_it(
