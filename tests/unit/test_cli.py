@@ -12,8 +12,8 @@ from services.commands.bench.main import TARGETS as BENCH_TARGETS
 from services.commands.lazy import Target, load
 
 COMMANDS = (
-    "archive ingest collector profile recommend local import replay rebuild verify train evaluate bench "
-    "topics keys"
+    "archive ingest collector profile recommend local import replay rebuild verify train evaluate "
+    "bench topics keys"
 )
 
 

@@ -81,6 +81,9 @@ DEAD_HEADERS: Final[dict[str, Schema]] = {
     headers.MESSAGE: _text("Why, for people; names fields, never their values."),
     headers.ATTEMPT: _text("How often it was tried.", **_NUMBER),
     headers.FIRST_SEEN: _text("Epoch ms at which it was first refused.", **_NUMBER),
+    headers.ORIGINAL_BYTES: _text(
+        "Only where the value was too large and was cut: its size before.", **_NUMBER
+    ),
 }
 CLOUD_HEADERS: Final[dict[str, Schema]] = {
     "ce_specversion": _text("CloudEvents version.", const=CLOUDEVENTS_VERSION),
@@ -172,7 +175,7 @@ def _dead_letter() -> Message:
         payload={},
         key="as received",
         headers=DEAD_HEADERS,
-        required_headers=tuple(DEAD_HEADERS),
+        required_headers=tuple(name for name in DEAD_HEADERS if name != headers.ORIGINAL_BYTES),
         example_headers={
             headers.SRC: SRC_EXAMPLE,
             headers.STAGE: "normalise",

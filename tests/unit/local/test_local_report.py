@@ -70,6 +70,7 @@ def verification(**changes: Any) -> Verification:
         "dead_lettered": {"missing_field": 10},
         "pending": 0,
         "malformed": 0,
+        "unpublished": 0,
     }
     return Verification(**values | changes)
 
