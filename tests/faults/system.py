@@ -139,21 +139,25 @@ class System:
         if wrong is not None and wrong != Wrong():
             options = [word for name, value in wrong.options() for word in (name, value)]
             command = ["-m", "tests.faults.broken", *options, "--", *arguments]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            *command,
-            env={**os.environ, **environment(self.settings), "PYTHONPATH": str(ROOT)},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        try:
-            async with asyncio.timeout(COMMAND_S if kill_after_s is None else kill_after_s):
-                said, _ = await process.communicate()
-        except TimeoutError:
-            process.kill()
-            said, _ = await process.communicate()
-        return process.returncode or 0, said.decode(errors="replace")
+        # Into a file: what a killed command started may hold a pipe open for longer.
+        with (self.folder / "command.log").open("wb+") as said:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",
+                *command,
+                env={**os.environ, **environment(self.settings), "PYTHONPATH": str(ROOT)},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=said,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+            try:
+                async with asyncio.timeout(COMMAND_S if kill_after_s is None else kill_after_s):
+                    code = await process.wait()
+            except TimeoutError:
+                process.kill()
+                code = await process.wait()
+            said.seek(0)
+            return code, said.read().decode(errors="replace")
 
     async def rebuild(self, kill_after_s: float) -> None:
         """Rebuilds all profiles while events flow: once killed in the middle, then to the end."""
