@@ -6,6 +6,7 @@ partition folds into. Folds first and writes then, one write an identity, throug
 
 import asyncio
 import gc
+import multiprocessing
 import os
 import threading
 import time
@@ -159,7 +160,10 @@ class _Process:
 
 def begin(shadow: Shadow) -> None:
     """Starts a process of the pool; it ends with the one that started it."""
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    # Not getppid: the parent may have died while this one was starting.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.pid,), daemon=True).start()
     # Identities are no cycles, and there will be many: looking for cycles would cost a tenth.
     gc.disable()
     _Process.runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
