@@ -50,6 +50,19 @@ def test_a_fact_that_cannot_be_folded_is_malformed_for_the_loop_and_for_the_refe
     assert (replay.malformed, replay.facts) == (2, 1)
 
 
+def test_a_window_that_runs_over_is_told_once_and_position_still_guards() -> None:
+    identity = Identity("c:alice")
+    within = [Delivery(viewed(number), 0, number) for number in range(CAPACITY)]
+    assert not fold_identity(identity, within).overflowed
+    assert fold_identity(identity, [Delivery(viewed(CAPACITY), 0, CAPACITY)]).overflowed
+    assert identity.profile.overflowed
+    # Redelivered, however late, changes nothing; sent again beyond the window counts again.
+    assert set(fold_identity(identity, within).verdicts) == {Verdict.REDELIVERED}
+    again = fold_identity(identity, [Delivery(viewed(0), 0, CAPACITY + 1)])
+    assert (again.verdicts, again.overflowed) == ([Verdict.NEW], False)
+    assert identity.profile.component.events == CAPACITY + 2
+
+
 def test_effects_tell_the_new_timer_and_skip_imported_facts() -> None:
     live = fold_identity(Identity("c:alice"), [Delivery(carted(1, NOW), 0, 0)])
     assert live.due == NOW + DELAY_MS
