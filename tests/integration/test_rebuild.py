@@ -93,9 +93,14 @@ def late() -> dict[str, Any]:
 
 async def test_a_log_that_no_worker_ever_folded(settings: Settings, tmp_path: Path) -> None:
     await write(settings, *traffic()[:SOME])
-    await rebuild(settings)
+    report = await rebuild(settings)
+    assert report["events_per_second"] > 0
     live = await live_generation(settings)
     assert live is not None
+    async with open_redis(settings) as redis:
+        profiles = f"{settings.namespace}:attune:{live.token}:*:profile"
+        written = [await redis.hget(key, "n") async for key in redis.scan_iter(profiles)]
+        assert written == [b"1"] * report["customers"]
     async with profile(settings, tmp_path):
         # What the logins hand over is in no log yet: the live worker publishes it.
         assert await wait_until_drained_of_events(settings)
