@@ -31,7 +31,6 @@ from shared.settings import Settings
 from shared.topics import ALL, Topic
 
 ALREADY_EXISTS: Final = 36
-UNKNOWN_TOPIC: Final = 3
 
 
 @dataclass(frozen=True, slots=True)

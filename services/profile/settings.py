@@ -10,8 +10,7 @@ class ProfileSettings(FromEnvironment):
     """port: health and metrics; cached: identities kept in memory, some 25 KB each; batch: facts
     taken at once.
 
-    instance: this member's fixed name in its group, if it should keep its partitions over a
-    restart (static membership).
+    instance_id: static membership of the consumer group, so that a restart moves no partition.
     """
 
     prefix = "ATTUNE_PROFILE_"
@@ -19,4 +18,4 @@ class ProfileSettings(FromEnvironment):
     port: int = 9102
     cached: int = 5_000
     batch: int = 2_000
-    instance: str = ""
+    instance_id: str = ""

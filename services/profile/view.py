@@ -7,15 +7,13 @@ thousandths, taken in sorted order so that the same state gives the same bytes.
 from typing import Final
 
 from services.profile.component import DAY_MS, WEEKS_KEPT, Component, Touch
-from services.profile.fold import CODES, SESSION_IDLE_MS
+from services.profile.fold import SESSION_IDLE_MS
 from services.profile.state import Profile
-from shared import events as facts
 from shared.profile import AFFINITY_FIELDS, Interest, Session, View
 
 HALF_LIFE_WEEKS: Final = 4
 TOP_VALUES: Final = 5
 RECENT_SHOWN: Final = 12
-PURCHASE_CODE: Final = CODES[facts.Purchased]
 
 _DECAY: Final = [round(1000 * 0.5 ** (age / HALF_LIFE_WEEKS)) for age in range(WEEKS_KEPT + 1)]
 
