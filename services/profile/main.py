@@ -108,7 +108,7 @@ async def _open(
         complete=True,
         on_assigned=worker.assigned,
         on_revoked=worker.revoked,
-        instance_id=own.instance_id or None,
+        instance_id=own.instance or None,
     )
     consumer = await stack.enter_async_context(opening)
     checks |= {"log": consumer.check, "store": keeping.check}

@@ -10,7 +10,8 @@ class ProfileSettings(FromEnvironment):
     """port: health and metrics; cached: identities kept in memory, some 25 KB each; batch: facts
     taken at once.
 
-    instance_id: static membership of the consumer group, so that a restart moves no partition.
+    instance: this member's fixed name in its group, if it should keep its partitions over a
+    restart (static membership).
     """
 
     prefix = "ATTUNE_PROFILE_"
@@ -18,4 +19,4 @@ class ProfileSettings(FromEnvironment):
     port: int = 9102
     cached: int = 5_000
     batch: int = 2_000
-    instance_id: str = ""
+    instance: str = ""
