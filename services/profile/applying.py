@@ -5,7 +5,7 @@ batch is taken up again.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from services.profile import metrics
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 SAVE_ATTEMPTS: Final = 20
 
 Records = Mapping[TopicPartition, Sequence[Record]]
+StillLive = Callable[[], Awaitable[None]]
+"""Raises where what was read to fold upon may have been removed already."""
 
 
 class Applied(NamedTuple):
@@ -58,7 +60,7 @@ class Applier:
         self._cache.clear()
         self._item_positions.clear()
 
-    async def apply(self, records: Records) -> Applied:
+    async def apply(self, records: Records, still_live: StillLive | None = None) -> Applied:
         """Folds, writes and publishes. May be called again with what failed, or part of it."""
         with self.stages.measure("decode"):
             decoded = decode_batch(record for batch in records.values() for record in batch)
@@ -76,7 +78,7 @@ class Applier:
             await self._save(identities, decoded, effects)
             await self._schedule(decoded, effects)
         with self.stages.measure("publish"):
-            outdated = await self._publish(identities, effects)
+            outdated = await self._publish(identities, effects, still_live)
         self._cache.put(identities[key] for key in identities.keys() - outdated)
         count_verdicts(decoded, effects)
         metrics.CACHED.set(len(self._cache))
@@ -139,12 +141,18 @@ class Applier:
         raise Unavailable("profiles are being written by another process at the same time")
 
     async def _publish(
-        self, identities: Mapping[str, Identity], effects: Mapping[str, Effects]
+        self,
+        identities: Mapping[str, Identity],
+        effects: Mapping[str, Effects],
+        still_live: StillLive | None,
     ) -> set[str]:
         messages = [message for effect in effects.values() for message in effect.messages]
         forwarded = [entry for effect in effects.values() for entry in effect.forwarded]
         if self._publisher is None or (not messages and not forwarded):
             return set()
+        if still_live is not None:
+            # Nobody takes back what is in the log: it must not come from profiles half removed.
+            await still_live()
         standing = await self._publisher.publish(forwarded, messages)
         sent = [identities[key] for key, effect in effects.items() if effect.forwarded]
         for identity in sent:

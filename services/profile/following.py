@@ -10,7 +10,12 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 from services.profile.store import ProfileStore
-from services.profile.store_values import PartitionsChanged, RecreatedTopic, StoreEmptied
+from services.profile.store_values import (
+    GenerationMoved,
+    PartitionsChanged,
+    RecreatedTopic,
+    StoreEmptied,
+)
 from shared.bus import GroupConsumer, TopicPartition
 from shared.bus_offsets import Bounds, Commit, TopicShape
 from shared.errors import LogTruncated
@@ -101,6 +106,12 @@ class Following:
         self.generation = live
         self._store.use(live.token)
         return True
+
+    async def refuse_moved(self) -> None:
+        """Raises GenerationMoved unless this generation is live still, and so has all its keys:
+        they are removed only after another went live."""
+        if await self._generations.live_token() != self.generation.token:
+            raise GenerationMoved("another generation went live while a batch was folded")
 
     async def check(self) -> None:
         """Raises RecreatedTopic, PartitionsChanged."""

@@ -30,6 +30,12 @@ class StoreNotKeeping(StoreUnavailable):
     code = "store_not_keeping"
 
 
+class GenerationMoved(StoreUnavailable):
+    """Another generation went live in the middle of a batch: it is taken up again there."""
+
+    code = "generation_moved"
+
+
 class DueTimer(NamedTuple):
     """An entry of the timer index that has come due (business epoch ms)."""
 

@@ -7,7 +7,7 @@ One batch, in this order, and the order matters (steps 1 to 7 are `applying`):
 4. write the identities, each by compare-and-set; who is refused is read and folded again;
 5. put timers into their index (after the states, so that nobody drops an entry as stale whose
    state is still to come; whoever reads the batch again puts them there again);
-6. publish what the folds stated, and flush;
+6. publish what the folds stated, unless another generation went live meanwhile, and flush;
 7. empty the outboxes that were published;
 8. commit the offsets of batches whose writes are durable, naming the generation they went to.
 Whatever fails, the batch is taken up again from its first offset: every step may run twice.
@@ -156,7 +156,7 @@ class Worker:
     ) -> None:
         mine = self._mine(records)
         if mine:
-            await self._applier.apply(mine)
+            await self._applier.apply(mine, self._following.refuse_moved)
             self._pending.applied(
                 {partition: batch[-1].offset + 1 for partition, batch in mine.items()},
                 time.monotonic(),

@@ -38,11 +38,11 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> list[dict[int, list[int]]]:
     batches: list[dict[int, list[int]]] = []
     real = Applier.apply
 
-    async def apply(self: Applier, records: Any) -> Any:
+    async def apply(self: Applier, records: Any, *rest: Any) -> Any:
         batches.append(
             {n: [record.offset for record in batch] for (_, n), batch in records.items()}
         )
-        return await real(self, records)
+        return await real(self, records, *rest)
 
     monkeypatch.setattr(Applier, "apply", apply)
     return batches
@@ -250,6 +250,31 @@ async def test_killed_anywhere_around_a_swap(pause: int) -> None:
     if pause == 0:
         system.generations.swap("g2", starts)
     await system.settle()
+    await system.check()
+
+
+async def test_a_batch_that_outlives_its_generation_says_nothing() -> None:
+    system = System()
+    system.write(carted(1, NOW, "lamp", anonymous="v"), viewed(2, NOW + 1, "mug", anonymous="v"))
+    await system.settle()
+    real = system.store.load
+
+    async def load(identities: Sequence[str]) -> dict[str, Identity]:
+        if system.store.generation == "g1":
+            # The worker sleeps here, through the swap and the removal of the old keys.
+            system.generations.swap("g2", rebuild(system))
+            system.store.rows.clear()
+        return await real(identities)
+
+    system.store.load = load  # type: ignore[method-assign]
+    system.write(
+        viewed(3, NOW + 2, "rug", anonymous="v"),
+        facts.Identified(**base(50, NOW + 10, customer="alice", anonymous="v")),
+    )
+    await system.settle()
+    assert system.store.generation == "g2"
+    alice = (await real(["c:alice"]))["c:alice"]
+    assert alice.profile.component.events == 4, "the visitor's three and the login"
     await system.check()
 
 
