@@ -62,8 +62,8 @@ def main(
             report.machine(broker=kafka.description, store=store.description)
             if whole:
                 asyncio.run(_run(report, seed, shape, folder, kafka, store))
-            if guards:
-                add_mutations(report, asyncio.run(play_all(kafka, folder / "plays", guards)))
+            played = asyncio.run(play_all(kafka, folder / "plays", guards)) if guards else {}
+            add_mutations(report, played)
         write_json(report, out)
         if page is not None:
             write_section(report, page)

@@ -92,7 +92,7 @@ async def strike(system: System, fault: Fault) -> None:
         case "leave":
             if fault.target in system.processes.names:
                 await system.processes.stop(fault.target)
-            system.rebalances += 1
+                system.rebalances += 1
         case "broker":
             await system.bounce_broker(fault.down_s)
         case "rebuild":
