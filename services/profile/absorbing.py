@@ -13,11 +13,18 @@ from shared.events import ProfileAbsorbed
 
 ABSORBED_KEPT: Final = 1_000
 HANDED_KEPT: Final = 4
+OFFSET_BITS: Final = 63
 
 
 def through_offset(fact: ProfileAbsorbed) -> int:
-    """The offset, in the visitor's partition, of what caused this part to be handed over."""
-    return int(fact.through.rpartition("/")[2])
+    """The offset, in the visitor's partition, of what caused this part to be handed over.
+
+    Raises ValueError where it is none: somebody else has written this fact.
+    """
+    offset = int(fact.through.rpartition("/")[2])
+    if offset.bit_length() > OFFSET_BITS:
+        raise ValueError("an offset has 63 bits")
+    return offset
 
 
 def judge_part(profile: Profile, fact: ProfileAbsorbed) -> Verdict:

@@ -41,15 +41,23 @@ class Publisher:
         """Sends everything and waits until the log has it. Raises LogUnavailable.
 
         Returns the ids of facts that the log finds too large: they stay in their outbox, and are
-        sent when their identity is next looked at. A message that is too large for its topic is
-        kept in dead-letters instead.
+        sent when their identity is next looked at. A message that is too large for its topic, or
+        for a channel that there is not, is kept in dead-letters instead.
         """
-        alive = [message for message in messages if self._may_speak(message)]
+        alive = []
+        for message in filter(self._may_speak, messages):
+            if message.verdict == "send" and message.channel not in topics.CHANNELS:
+                # No topic will ever take it, and nothing else may wait for that.
+                await self._keep_as_dead_letter(message, "unknown_channel", "no such channel")
+            else:
+                alive.append(message)
         outgoing = [*map(self._fact, entries, repeat(real_now_ms())), *map(self._message, alive)]
         refused = await send(self._producer, outgoing)
         too_late = [number - len(entries) for number in refused if number >= len(entries)]
         for number in too_late:
-            await self._keep_as_dead_letter(alive[number])
+            topic = self._message(alive[number]).topic
+            why = f"larger than {topic} takes"
+            await self._keep_as_dead_letter(alive[number], "too_large", why)
         for number, message in enumerate(alive):
             if number not in too_late:
                 metrics.MESSAGES.labels(
@@ -81,14 +89,14 @@ class Publisher:
         headers = cloudevent_headers(message)
         return Outgoing(topic.named(self._namespace), key, message.trigger, headers)
 
-    async def _keep_as_dead_letter(self, message: MessageDecided) -> None:
+    async def _keep_as_dead_letter(self, message: MessageDecided, reason: str, why: str) -> None:
         """Cut shorter until the log takes it: whoever looks at dead-letters must hear of it."""
         meant = self._message(message)
         headers = (
             *meant.headers,
             (STAGE, b"profile"),
-            (REASON, b"too_large"),
-            (MESSAGE, f"larger than {meant.topic} takes".encode()),
+            (REASON, reason.encode()),
+            (MESSAGE, why.encode()),
             (ORIGINAL_BYTES, b"%d" % len(meant.value)),
         )
         topic, value = topics.DEAD_LETTERS.named(self._namespace), meant.value

@@ -6,6 +6,7 @@ import pytest
 from aiokafka.structs import ConsumerRecord
 
 from services.profile.batch import decode_batch, fold_identity, item_increments
+from services.profile.component import Component, pack
 from services.profile.identity import Delivery, Identity, OutboxEntry
 from services.profile.item_counts import CARTS, HOUR_MS, PURCHASES, VIEWS
 from services.profile.triggers.cart_abandoned import DELAY_MS
@@ -39,15 +40,19 @@ def test_what_is_no_fact_is_counted_and_stops_nothing() -> None:
 
 def test_a_fact_that_cannot_be_folded_is_malformed_for_the_loop_and_for_the_reference() -> None:
     absorbed = facts.ProfileAbsorbed(**base(1), through="0/1", component=b"no component")
+    nowhere = facts.ProfileAbsorbed(
+        **base(3), through=f"events/0/{2**64}", component=pack(Component())
+    )
     deep = b'{"type":"page_viewed","event_id":"e","occurred_at":1,"received_at":1,"extra":{"a":'
     deep += b"[" * 20_000 + b"]" * 20_000 + b"}}"
     records = [record(0, absorbed), replace(record(1, None), value=deep), record(2, viewed(2))]
+    records.append(record(3, nowhere))
     decoded = decode_batch(records)
-    assert decoded.malformed == 2
+    assert decoded.malformed == 3
     assert [delivery.offset for delivery in decoded.deliveries["c:alice"]] == [2]
     replay = Replay()
     replay.feed(records)
-    assert (replay.malformed, replay.facts) == (2, 1)
+    assert (replay.malformed, replay.facts) == (3, 1)
 
 
 def test_a_window_that_runs_over_is_told_once_and_position_still_guards() -> None:

@@ -78,6 +78,17 @@ async def test_a_message_that_is_too_large_is_a_dead_letter_and_the_others_go(
     }
 
 
+async def test_a_message_for_a_channel_that_there_is_not_keeps_nothing_waiting(
+    log: FakeLog,
+) -> None:
+    strange = message("bob", 10)
+    strange.channel = "fax"
+    await publisher(log).publish([], [strange, message("ada", 10)])
+    assert {record.key for record in log.records("triggers.email")} == {b"ada"}
+    [letter] = log.records("dead-letters")
+    assert (letter.key, find(letter.headers, "reason")) == (b"bob", "unknown_channel")
+
+
 async def test_a_dead_letter_that_is_too_large_is_cut(log: FakeLog) -> None:
     log.limits |= {"triggers.email": 300, "dead-letters": 1_000}
     await publisher(log).publish([], [message("bob", 5_000)])
