@@ -57,6 +57,8 @@ def main(
     settings = {"form": form, "events": shape.events, "partitions": PARTITIONS}
     name = "make faults-long" if form == "long" else "make faults"
     guards = list(only_mutation) or (list(GUARDS) if mutations or form == "long" else [])
+    # What an earlier run said must not be taken for what this one says, should it end half-way.
+    out.unlink(missing_ok=True)
     with Report(name, seed=seed, settings=settings, as_json=as_json) as report:
         with _folder(keep) as folder, running_servers(folder) as (kafka, store):
             report.machine(broker=kafka.description, store=store.description)

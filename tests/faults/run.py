@@ -24,12 +24,10 @@ LOSING: Final = ("redis_restored", "storm")
 class Outcome:
     """What a run came to, by both witnesses."""
 
-    base: int
     verification: Verification
     findings: Findings
     drained: bool
     seconds: dict[str, float]
-    repeated: int
 
 
 async def carry_out(system: System, plan: Plan, shape: Shape, schedule: list[Fault]) -> Outcome:
@@ -54,7 +52,7 @@ async def carry_out(system: System, plan: Plan, shape: Shape, schedule: list[Fau
     findings = judge(plan, await read_evidence(system.settings), base, real_now_ms())
     judging = time.monotonic() - started - under_fire - drain
     seconds = {"under_fire": under_fire, "drain": drain, "judging": judging}
-    return Outcome(base, verification, findings, drained, seconds, sender.repeated)
+    return Outcome(verification, findings, drained, seconds)
 
 
 async def _break_things(

@@ -25,7 +25,6 @@ class Sender:
         self._limit = 0
         self._changed = asyncio.Condition()
         self.sent = 0
-        self.repeated = 0
 
     async def allow(self, limit: int) -> None:
         """Lets it send up to the record of that number."""
@@ -57,7 +56,6 @@ class Sender:
             try:
                 await self._send(producer, begin, end)
             except Unavailable:
-                self.repeated += 1
                 await asyncio.sleep(0.2)
             else:
                 return

@@ -48,7 +48,6 @@ class Findings:
     distinct: int = 0
     dead: int = 0
     identities: int = 0
-    repeated_facts: int = 0
     wrong: dict[str, int] = field(default_factory=dict)
     examples: list[str] = field(default_factory=list)
 
