@@ -4,6 +4,7 @@ Beside `bus`, which exports GroupConsumer.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeAlias
@@ -33,6 +34,8 @@ SESSION_MS = 6_000
 HEARTBEAT_MS = 1_000
 METADATA_MS = 30_000
 """Partitions that were added to a topic are noticed after this long."""
+CURRENT_S = 5.0
+"""How old the broker's last word on where a partition ends may be; it answers twice a second."""
 REBALANCE_MS = 30_000
 """How long `on_revoked` may drain before the group goes on without this member."""
 
@@ -187,12 +190,14 @@ class GroupConsumer:
     def caught_up(self) -> frozenset[TopicPartition]:
         """The partitions of which poll has returned all that the broker's last answer told of.
 
-        Costs no request. A partition of which nothing was fetched yet is not among them.
+        Costs no request. A partition of which nothing was fetched yet, or nothing lately (this
+        process was stopped, or its broker is away), is not among them.
         """
         subscription = self._client._subscription.subscription
         assignment = None if subscription is None else subscription.assignment
         if assignment is None:
             return frozenset()
+        since = (time.time() - CURRENT_S) * 1000
         states = {partition: assignment.state_value(partition) for partition in assignment.tps}
         return frozenset(
             (topic, partition)
@@ -200,6 +205,7 @@ class GroupConsumer:
             if state.highwater is not None
             and state.has_valid_position
             and state.position >= state.highwater
+            and state.timestamp >= since
         )
 
     async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Commit]:

@@ -11,7 +11,7 @@ import pytest
 from services.local.apache import ApacheKafka
 from services.local.broker import EmbeddedBroker
 from services.local.ports import free_port
-from shared import bus, topics
+from shared import bus, bus_group, topics
 from shared.errors import LogTruncated, LogUnavailable, UnknownTopic
 from shared.settings import Settings
 from tests.fixtures.waiting import eventually
@@ -64,6 +64,25 @@ async def test_a_broker_that_dies_makes_sends_fail_instead_of_hang(base_settings
                 await producer.check()
     finally:
         broker.stop()
+
+
+async def test_a_process_that_was_stopped_has_caught_up_once_it_heard_the_broker_again(
+    embedded_settings: Settings, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus_group, "CURRENT_S", 1.0)
+    name = topics.EVENTS.named(embedded_settings.namespace)
+    opening = bus.GroupConsumer.open(embedded_settings, group=f"{namespace}.g", topics=[name])
+    async with opening as consumer:
+
+        async def caught_up() -> bool:
+            await consumer.poll(max_records=10, timeout_ms=50)
+            return len(consumer.caught_up()) == embedded_settings.partitions
+
+        await eventually(caught_up)
+        # Stopped: whatever was written meanwhile, nobody here has heard of it.
+        time.sleep(1.1)  # noqa: ASYNC251
+        assert not consumer.caught_up()
+        await eventually(caught_up)
 
 
 async def test_an_embedded_broker_that_dropped_data_is_noticed(embedded_settings: Settings) -> None:
