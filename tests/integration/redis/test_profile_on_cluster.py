@@ -1,4 +1,4 @@
-"""A real profile process on six nodes, while slots move and a master is killed."""
+"""A real profile process on six nodes: slots move, a master is killed, profiles are rebuilt."""
 
 import asyncio
 from dataclasses import replace
@@ -6,8 +6,10 @@ from pathlib import Path
 
 from redis.crc import key_slot
 
+from services.profile.verify.check import live_generation
 from shared.settings import Settings
 from tests.fixtures.redis_cluster import Node, RedisCluster
+from tests.fixtures.systems import run_attune
 from tests.integration.redis.folding import folding
 
 
@@ -37,6 +39,35 @@ async def test_slots_move_and_a_master_dies_while_facts_are_folded(
         await run.write(500)
         await run.ends_as_the_log_says()
         assert "may have forgotten" in run.log()
+
+
+async def test_profiles_are_rebuilt_while_facts_are_folded(
+    kafka_settings: Settings, redis_cluster: RedisCluster, tmp_path: Path
+) -> None:
+    settings = replace(kafka_settings, redis=redis_cluster.url, redis_cluster=True)
+    async with folding(settings, tmp_path) as run:
+        await run.write(500)
+        await run.await_applied(500)
+        stop = asyncio.Event()
+        writing = asyncio.create_task(run.keep_writing(stop))
+        report = await asyncio.to_thread(run_attune, settings, "rebuild")
+        stop.set()
+        await writing
+        live = await live_generation(settings)
+        assert live is not None
+        assert report["generation"] == live.token
+        await run.ends_as_the_log_says()
+    keys = await asyncio.to_thread(all_keys, redis_cluster, settings.namespace)
+    # The pointer, and of the generations the live one alone, on whichever node.
+    assert {key.split(":")[2] for key in keys} == {live.token, "{deployment}"}
+
+
+def all_keys(cluster: RedisCluster, namespace: str) -> set[str]:
+    found: set[str] = set()
+    for node in cluster.masters():
+        with node.client as client:
+            found |= {key.decode() for key in client.scan_iter(f"{namespace}:*", count=1_000)}
+    return found
 
 
 def move_slots(cluster: RedisCluster, namespace: str) -> int:
