@@ -9,7 +9,8 @@ In this order, and the order matters:
 5. take what was published meanwhile out of the outboxes;
 6. move the pointer, naming for each partition where live workers begin: not beyond what is durable,
    nor beyond a fact of which something is not yet published;
-7. wait until readers and workers have noticed, then remove the old generation's keys by name.
+7. wait until readers and workers have noticed (and a cluster keeps the pointer), then remove the
+   old generation's keys by name.
 Whatever fails before 6 changes nothing that anybody reads. Publishes nothing, decides nothing.
 """
 
@@ -19,7 +20,7 @@ import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AsyncExitStack
@@ -106,6 +107,8 @@ class Rebuild:
             self._redis = await stack.enter_async_context(open_redis(self._settings, watch=watch))
             volatile = self._settings.store_durability == "volatile"
             self._keeping = Keeping(self._redis, watch, volatile=volatile)
+            # All nodes are met before anything is written: what one of them forgets then shows.
+            await self._keeping.until()
             self._generations = GenerationStore(self._redis, self._settings.namespace)
             token = new_token()
             await self._generations.hold_lease(token)
@@ -194,17 +197,27 @@ class Rebuild:
 
     async def _until_durable(self, catching_up: CatchingUp) -> Mapping[int, int]:
         """The ends of a round whose writes survive a crash; follows on until that is so."""
-        ends, written = dict(catching_up.ends), time.monotonic()
-        deadline = written + DURABLE_S
-        while await self._keeping.until() < written:
-            if time.monotonic() > deadline:
-                log.warning("Redis keeps nothing: after a crash, run `attune rebuild` again")
-                break
-            await asyncio.sleep(DURABLE_POLL_S)
+        ends = dict(catching_up.ends)
+        async for _ in self._waits_for_disks():
             await self._round(catching_up)
         return ends
 
+    async def _waits_for_disks(self) -> AsyncIterator[None]:
+        """Turns of waiting until what was written before survives a crash, if it ever does."""
+        written = time.monotonic()
+        while await self._keeping.until() < written:
+            if time.monotonic() > written + DURABLE_S:
+                log.warning("Redis keeps nothing: after a crash, run `attune rebuild` again")
+                return
+            await asyncio.sleep(DURABLE_POLL_S)
+            yield
+
     async def _remove(self, old: Generation, shadow: Shadow, ends: Mapping[int, int]) -> None:
+        if self._settings.redis_cluster:
+            # Nodes forget each on its own: the one with the pointer must not go back to a
+            # generation that the others have removed.
+            async for _ in self._waits_for_disks():
+                pass
         await asyncio.sleep(self._grace_s)
         filler = GenerationFiller(self._redis, Keys(self._settings.namespace, old.token))
         for identities in spool.read(shadow.folder):
