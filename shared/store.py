@@ -166,9 +166,8 @@ async def _ask(server: Redis) -> Told:
         evicts=bool(found["maxmemory"]) and str(found["maxmemory_policy"]).startswith("allkeys"),
         aof=bool(found["aof_enabled"]),
         aof_written=found["aof_last_write_status"] == "ok",
-        rewriting=bool(found["aof_rewrite_in_progress"])
-        or bool(found["aof_rewrite_scheduled"])
-        or found["aof_last_bgrewrite_status"] != "ok",
+        rewriting=bool(found["aof_rewrite_in_progress"]) or bool(found["aof_rewrite_scheduled"]),
+        rewrite_failed=found["aof_last_bgrewrite_status"] != "ok",
         syncing=bool(found.get("aof_pending_bio_fsync", 0)),
         offset=int(found["master_repl_offset"]),
         acknowledged=tuple(one["offset"] for one in replicas if one["state"] == "online"),

@@ -21,8 +21,8 @@ class Told(NamedTuple):
     """What one server says of itself (INFO).
 
     identity: shows whether it is another one than before; evicts: it drops profiles when its memory
-    is full; rewriting: its append-only file is written anew, or that failed; offset: what it has
-    written, acknowledged: what each of its replicas has of that.
+    is full; rewriting: its append-only file is written anew; rewrite_failed: that was tried last and
+    failed; offset: what it has written, acknowledged: what each of its replicas has of that.
     """
 
     identity: tuple[str, str]
@@ -30,6 +30,7 @@ class Told(NamedTuple):
     aof: bool
     aof_written: bool
     rewriting: bool
+    rewrite_failed: bool
     syncing: bool
     offset: int
     acknowledged: tuple[int, ...]
@@ -65,8 +66,12 @@ class Durability:
         servers = told.values()
         # Where it was switched on just now, the file holds nothing before its first rewrite ends.
         self._whole = not self.failing and (
-            self._whole or self._volatile or not any(one.rewriting for one in servers)
+            self._whole
+            or self._volatile
+            or not any(one.rewriting or one.rewrite_failed for one in servers)
         )
+        if not (self._whole or self.failing) and any(one.rewrite_failed for one in servers):
+            self.failing = "its append-only file may not be whole: the last rewrite of it failed"
         return self._whole and not any(missed) and not any(one.syncing for one in servers)
 
     def _misses_replica(self, server: str, one: Told, now: float) -> bool:

@@ -9,7 +9,8 @@ NEVER = float("-inf")
 
 def told(offset: int = 0, *acknowledged: int, **others: Any) -> dict[str, Told]:
     calm = {"evicts": False, "aof": True, "aof_written": True}
-    fields = calm | {"rewriting": False, "syncing": False} | others
+    calm |= {"rewriting": False, "rewrite_failed": False, "syncing": False}
+    fields = calm | others
     return {"one": Told(("run", "replication"), offset=offset, acknowledged=acknowledged, **fields)}
 
 
@@ -53,6 +54,18 @@ def test_all_servers_of_a_cluster_count() -> None:
     both = told(5) | {"two": told(5, 0)["one"]}
     durability.looked(10.0, both)
     assert durability.looked(13.0, both) == NEVER
+
+
+def test_a_file_that_may_never_become_whole_is_named() -> None:
+    durability = Durability()
+    for at in range(10, 20):
+        assert durability.looked(at, told(rewrite_failed=True)) == NEVER
+    assert "the last rewrite of it failed" in durability.failing
+    assert durability.looked(20.0, told()) == 18.0
+    assert not durability.failing
+    # A file that was whole stays so: what is written goes on behind it.
+    assert durability.looked(24.0, told(rewrite_failed=True)) == 20.0
+    assert not durability.failing
 
 
 def test_what_keeps_nothing_is_named_and_holds() -> None:
