@@ -21,7 +21,7 @@ class Told(NamedTuple):
     """What one server says of itself (INFO).
 
     identity: shows whether it is another one than before; evicts: it drops profiles when its memory
-    is full; rewriting: its append-only file is written anew; rewrite_failed: that was tried last and
+    is full; rewriting: its append-only file is written anew; rewrite_failed: the last try at that
     failed; offset: what it has written, acknowledged: what each of its replicas has of that.
     """
 
