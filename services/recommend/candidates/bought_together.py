@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from services.recommend.arrays import best_first
+from services.recommend.arrays import Numbers, best_first
 from services.recommend.candidates.short_lists import ShortLists
 from services.recommend.numbers import NO_ITEM
 
@@ -22,6 +22,9 @@ MOST_PARTNERS: Final = 256
 """Partners remembered of one item; at twice that the rarest half is forgotten."""
 MOST_OFFERED: Final = 50
 """Partners of one item that become candidates."""
+MOST_LISTED: Final = 50_000
+"""Items whose partners are put in order when a model is loaded, those of the most orders first:
+the first request to ask for one would wait for it, and does for those beyond (800 bytes each)."""
 
 
 @dataclass(slots=True)
@@ -46,6 +49,27 @@ class Pairs:
                     partners[other] = partners.get(other, 0) + 1
             if len(partners) > 2 * MOST_PARTNERS:
                 self.partners[item] = _commonest(partners)
+
+    def fill(self, orders: Numbers, together: Numbers) -> None:
+        """Take counts into empty ones: rows of (item, orders), and of (item, partner, orders with
+        both)."""
+        self.orders = dict(orders.tolist())
+        for item, other, count in together.tolist():
+            self.partners.setdefault(item, {})[other] = count
+        if len(together):
+            self._put_in_order(orders, together)
+
+    def _put_in_order(self, orders: Numbers, together: Numbers) -> None:
+        ordered = np.zeros(int(max(orders[:, 0].max(), together[:, :2].max())) + 1, dtype=np.int64)
+        ordered[orders[:, 0]] = orders[:, 1]
+        listed = np.zeros(len(ordered), dtype=np.bool_)
+        listed[orders[np.argsort(-orders[:, 1], kind="stable")[:MOST_LISTED], 0]] = True
+        item, other, both = together[listed[together[:, 0]]].T
+        cosines = both / np.sqrt(ordered[item] * ordered[other].astype(np.float64))
+        order = np.lexsort((other, -cosines, item))
+        item, other, cosines = item[order], other[order], cosines[order]
+        begins = np.flatnonzero(np.diff(item, prepend=-1))
+        self.lists.fill(item[begins], np.append(begins, len(item)), other, cosines)
 
     def place(self, item: int) -> int:
         """Where in `lists` the item's partners lie by descending cosine, equal ones by ascending

@@ -47,6 +47,17 @@ class ShortLists(Generic[Key]):
         self.scores[place, : len(scores)] = scores
         return place
 
+    def fill(self, keys: Numbers, bounds: Numbers, numbers: Numbers, scores: Scores) -> None:
+        """Keep many lists at once while there are none: of keys[n] the first `width` of what lies
+        between bounds[n] and bounds[n + 1]."""
+        self.lengths = np.minimum(np.diff(bounds), self._width)
+        self.numbers = np.zeros((len(keys), self._width), dtype=np.int64)
+        self.scores = np.zeros((len(keys), self._width), dtype=np.float64)
+        within = np.arange(self._width) < self.lengths[:, None]
+        wanted = (bounds[:-1, None] + np.arange(self._width))[within]
+        self.numbers[within], self.scores[within] = numbers[wanted], scores[wanted]
+        self._places.update(zip(keys.tolist(), range(len(keys)), strict=True))
+
     def drop(self, key: Key) -> None:
         """Forget a list, if it is known."""
         place = self._places.pop(key, NO_LIST)

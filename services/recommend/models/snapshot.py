@@ -115,15 +115,7 @@ def restore(snapshot: Snapshot, numbers: ItemNumbers, capacity: int) -> Learned:
     index = SessionIndex(capacity=capacity)
     index.fill(local[snapshot.sessions].astype(np.int32))
     pairs = Pairs()
-    pairs.orders = dict(
-        zip(local[snapshot.orders[:, 0]].tolist(), snapshot.orders[:, 1].tolist(), strict=True)
-    )
-    together = snapshot.together
-    for item, other, count in zip(
-        local[together[:, 0]].tolist(),
-        local[together[:, 1]].tolist(),
-        together[:, 2].tolist(),
-        strict=True,
-    ):
-        pairs.partners.setdefault(item, {})[other] = count
+    orders, together = snapshot.orders.copy(), snapshot.together.copy()
+    orders[:, 0], together[:, :2] = local[orders[:, 0]], local[together[:, :2]]
+    pairs.fill(orders, together)
     return Learned(numbers, index, pairs)

@@ -1,12 +1,16 @@
 """Basket pairs: cosine, samples of large orders, bounds."""
 
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.recommend.candidates import bought_together
 from services.recommend.candidates.bought_together import (
     MOST_ITEMS,
+    MOST_OFFERED,
     MOST_PARTNERS,
     Pairs,
     sample,
@@ -46,6 +50,25 @@ def test_partners_are_listed_anew_after_another_order() -> None:
     assert partners(pairs, 7) == {}
     pairs.learn("3", [7, 8])
     assert partners(pairs, 7) == {8: 1.0}
+
+
+def test_what_a_model_brings_is_listed_as_if_it_had_been_learned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    random, learned, filled = Random(1), Pairs(), Pairs()
+    for order in range(400):
+        learned.learn(str(order), [int(random.random() ** 2 * 90) for _ in range(6)])
+    monkeypatch.setattr(bought_together, "MOST_LISTED", 50)
+    filled.fill(np.array(sorted(learned.orders.items())), np.array(sorted(learned.counted())))
+    assert len([item for item in learned.orders if filled.lists.find(item) is not None]) == 50
+    assert max(len(known) for known in learned.partners.values()) > MOST_OFFERED
+    for item in learned.orders:
+        assert partners(filled, item) == partners(learned, item)
+    filled.learn("new", [1, 2, 200])
+    learned.learn("new", [1, 2, 200])
+    assert [partners(filled, item) for item in (1, 2, 200)] == [
+        partners(learned, item) for item in (1, 2, 200)
+    ]
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.booleans(), st.integers(0, 4)), max_size=80))
