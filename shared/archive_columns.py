@@ -106,5 +106,5 @@ def read_message(topic: str, value: bytes | None) -> AnyFact | Decision | None:
     """The fact or decision in a record of the table's topic; None where it holds none."""
     try:
         return None if value is None else _DECODERS[topic](value)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None

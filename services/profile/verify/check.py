@@ -145,10 +145,11 @@ async def verify(settings: Settings, progress: Progress = _ignore) -> Verificati
     Call it on a drained system; while facts still arrive, what differs is read again.
     """
     async with open_redis(settings) as redis:
-        store = await live_store(settings, redis)
         previous = -1
         for _ in range(ATTEMPTS):
             replay = await read_log(settings, progress)
+            # Only now: a rebuild may have removed what was live when the log was begun.
+            store = await live_store(settings, redis)
             found = await compare(replay, store.load, store.views)
             waiting = found.different + found.unpublished
             if not waiting or replay.facts == previous:

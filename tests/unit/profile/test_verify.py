@@ -1,9 +1,15 @@
 """What `attune verify` says of profiles that are not what the log says."""
 
+from typing import Any
+
+import pytest
+
 from services.profile.identity import Delivery, Identity, apply
-from services.profile.verify.check import compare
+from services.profile.verify import check
+from services.profile.verify.check import compare, verify
 from services.profile.verify.replay import Replay
 from shared import events as facts
+from shared.settings import Settings
 from tests.fixtures.fake_profile_store import FakeProfileStore
 from tests.unit.profile.builders import NOW, carted, viewed
 
@@ -37,3 +43,24 @@ async def test_what_is_lost_and_what_counts_twice_is_told_by_customer() -> None:
         {"customer": "c:other", "what": "state"},
         {"customer": "c:none", "what": "not in the store"},
     ]
+
+
+async def test_a_rebuild_that_ends_while_the_log_is_read_makes_no_difference(
+    base_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replay = Replay()
+    replay.identities["c:good"] = folded("c:good", viewed(1))
+    removed, live = FakeProfileStore(), FakeProfileStore()
+    await live.save([folded("c:good", viewed(1))])
+    stores = [removed]
+
+    async def read_log(*_: Any) -> Replay:
+        stores[:] = [live]
+        return replay
+
+    async def live_store(*_: Any) -> FakeProfileStore:
+        return stores[0]
+
+    monkeypatch.setattr(check, "read_log", read_log)
+    monkeypatch.setattr(check, "live_store", live_store)
+    assert (await verify(base_settings)).different == 0

@@ -97,6 +97,7 @@ def test_a_decision_shows_what_was_offered() -> None:
         b"\xff",
         b'"\xff"',
         b'{"type":"of another kind"}',
+        pytest.param(b'{"a":' * 20_000, id="nested too deep"),
         b'{"type":"searched","query":"\\ud800","event_id":"e","occurred_at":1,"received_at":1}',
     ],
 )
