@@ -56,7 +56,7 @@ def lesson(value: bytes | None) -> Lesson | None:
         return None
     try:
         return _decoder.decode(value)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
 
 

@@ -159,6 +159,7 @@ def test_other_facts_teach_nothing_and_bad_ones_stop_nothing() -> None:
     assert lesson(encode(searched)) is None
     assert lesson(None) is None
     assert lesson(b'{"type":"item_viewed"') is None
+    assert lesson(b'{"type":"item_viewed","extra":' + b'{"a":' * 20_000) is None
     added = CartAdded(event_id="1", occurred_at=1, received_at=1, anonymous="a", item="x")
     assert lesson(encode(added)) is not None
 
