@@ -48,7 +48,7 @@ class Publisher:
         for message in filter(self._may_speak, messages):
             if message.verdict == "send" and message.channel not in topics.CHANNELS:
                 # No topic will ever take it, and nothing else may wait for that.
-                await self._keep_as_dead_letter(message, "unknown_channel", "no such channel")
+                await self._keep_as_dead_letter(message, "invalid_field", "no such channel")
             else:
                 alive.append(message)
         outgoing = [*map(self._fact, entries, repeat(real_now_ms())), *map(self._message, alive)]

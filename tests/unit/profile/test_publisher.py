@@ -86,7 +86,7 @@ async def test_a_message_for_a_channel_that_there_is_not_keeps_nothing_waiting(
     await publisher(log).publish([], [strange, message("ada", 10)])
     assert {record.key for record in log.records("triggers.email")} == {b"ada"}
     [letter] = log.records("dead-letters")
-    assert (letter.key, find(letter.headers, "reason")) == (b"bob", "unknown_channel")
+    assert (letter.key, find(letter.headers, "reason")) == (b"bob", "invalid_field")
 
 
 async def test_a_dead_letter_that_is_too_large_is_cut(log: FakeLog) -> None:
