@@ -73,16 +73,19 @@ class Pipeline:
         """Makes `run` return once the batch in hand is committed."""
         self._stopping.set()
 
-    async def drain(self, _revoked: list[TopicPartition]) -> None:
+    async def drain(self, revoked: list[TopicPartition]) -> None:
         """For the consumer's `on_revoked`: waits until the batch in hand is sent, and commits.
 
-        Gives up after 25 s; the partitions' next owner then sends the batch again.
+        Gives up after 25 s; the partitions' next owner then sends the batch again, and commits
+        further: what was not committed here must not be, should they come back.
         """
         try:
             async with asyncio.timeout(_DRAIN_S), self._in_hand:
                 await self.commit()
         except TimeoutError:
             log.warning("partitions were taken away before their batch was committed")
+            for partition in revoked:
+                self._sent.pop(partition, None)
 
     async def run(self, consumer: GroupConsumer) -> None:
         """Batch after batch, until `stop`. Raises only what waiting does not mend."""
@@ -136,10 +139,10 @@ class Pipeline:
     async def commit(self) -> None:
         """Step 5. Keeps the offsets where `stop` was called while the log was away."""
         self._next_commit = time.monotonic() + _COMMIT_S
-        consumer, offsets = self.consumer, dict(self._sent)
-        if consumer is None or not offsets:
+        consumer = self.consumer
+        if consumer is None or not self._sent:
             return
-        if await self._until_done("commit", lambda: self._commit(consumer, offsets)):
+        if await self._until_done("commit", lambda: self._commit(consumer, self._sent)):
             self._sent.clear()
 
     async def _commit(self, consumer: GroupConsumer, offsets: dict[TopicPartition, int]) -> None:

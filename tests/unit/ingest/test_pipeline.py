@@ -289,6 +289,29 @@ class _Broken(KnownItems):
             raise ZeroDivisionError
 
 
+async def test_what_could_not_be_committed_in_time_is_not_when_its_partition_comes_back(
+    log: FakeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline_module, "_DRAIN_S", 0.05)
+    log.append("clickstream", view(0), key=b"ada")
+    async with (
+        log.producer() as producer,
+        log.group(group="ingest", topics=["clickstream"]) as consumer,
+    ):
+        pipeline = pipeline_on(producer)
+        pipeline.consumer = consumer
+        batch = await consumer.poll(max_records=10, timeout_ms=100)
+        [partition] = batch
+        await pipeline.process(batch)
+        log.down = True
+        await pipeline.drain([partition])
+        log.down = False
+        # Another member has read on meanwhile; then the partition came back.
+        await consumer.commit({partition: 1_000})
+        await pipeline.commit()
+        assert await committed(consumer, partition) == 1_000
+
+
 async def test_a_fault_of_ours_is_a_dead_letter_too(log: FakeLog) -> None:
     log.append("clickstream", view(1), partition=0)
     log.append("clickstream", view(2).replace(b"mug", b"pot"), partition=0)
