@@ -8,14 +8,13 @@ else of an answer.
 
 from typing import Final
 
-import numpy as np
-
+from services.recommend.arrays import Numbers
 from services.recommend.candidates.bought_together import Pairs
-from services.recommend.candidates.pool import Pool, Shopper
+from services.recommend.candidates.pool import Pool, Shopper, asked_and_partners
 from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.catalogue.index import Catalogue
 from services.recommend.features import FEATURES
-from services.recommend.grounds import NOTHING, SESSION, TOGETHER, WIDTH, ground
+from services.recommend.grounds import MOST_REASONS, NOTHING, SESSION, TOGETHER, WIDTH, ground
 from services.recommend.popularity import Popularity, column_of, label_of
 from services.recommend.ranking import Shown
 from services.recommend.situation import Situation
@@ -39,6 +38,7 @@ _FIELDS: Final = {
     for name, field in (("category", "category"), ("brand", "brand"), ("price", "price_band"))
 }
 """Of features, by place: the affinity field of a preference, the code of what is counted."""
+_PLACES: Final = range(0, MOST_REASONS * WIDTH, WIDTH)
 _UNKNOWN: Final = encode_text(Reason(code=CATALOGUE))
 
 
@@ -62,34 +62,33 @@ class Explainer:
         self._catalogue = catalogue
         self._events: dict[int, str] = {}
         self._likes: dict[tuple[int, int], str] = {}
+        self._shared: dict[int, str] = {}
 
     def explain(
-        self, shown: Shown, pool: Pool, sessions: SessionIndex, numbers: list[int], rows: list[int]
+        self, shown: Shown, pool: Pool, sessions: SessionIndex, items: Numbers, rows: list[int]
     ) -> list[str]:
         """Reasons of each item (number and row, side by side), the strongest first, in JSON and
         with commas between them."""
-        found = ground(
-            shown.moved,
-            np.array(numbers, dtype=np.int64),
-            pool.neighbours,
-            np.array(self._shopper.asked, dtype=np.int64),
-            np.array(self._shopper.partners, dtype=np.int64),
-            sessions.arrays(),
-            self._pairs.lists.arrays(),
-        ).tolist()
-        counted, reason_for = self._popularity.evidence, self._reason
+        asked, partners = asked_and_partners(self._shopper, pool.own)
+        lists = self._pairs.lists.arrays()
+        arrays = sessions.arrays()
+        found = ground(shown.moved, items, pool.neighbours, asked, partners, arrays, lists)
+        counted, shared, reason_for = self._popularity.texts.get, self._shared.get, self._reason
         explained = []
-        for number, row, grounds in zip(numbers, rows, found, strict=True):
+        for number, row, grounds in zip(items.tolist(), rows, found.tolist(), strict=True):
             reasons = []
-            for at in range(0, len(grounds), WIDTH):
+            for at in _PLACES:
                 feature = grounds[at]
                 if feature == NOTHING:
                     continue
-                code = _COUNTED.get(feature)
-                reason = (
-                    reason_for(feature, number, row, grounds[at + 1], grounds[at + 2])
-                    if code is None
-                    else f'{{"code":"{code}"{counted(row)}}}'
+                # the two that most offers have are looked up here; what is new is made below
+                if feature == SESSION:
+                    start = shared(grounds[at + 2])
+                    reason = start and f"{start}{grounds[at + 1]}}}}}"
+                else:
+                    reason = counted((feature, row))
+                reason = reason or reason_for(
+                    feature, number, row, grounds[at + 1], grounds[at + 2]
                 )
                 if reason:
                     reasons.append(reason)
@@ -101,15 +100,24 @@ class Explainer:
             return self._similar(number, one, other)
         if feature == TOGETHER:
             return self._completes(number, self._shopper.anchors[one])
+        if feature in _COUNTED:
+            return self._counts(feature, row)
         return self._liked(feature, row) if feature in _FIELDS else ""
+
+    def _counts(self, feature: int, row: int) -> str:
+        popularity = self._popularity
+        reason = f'{{"code":"{_COUNTED[feature]}"{popularity.evidence(row)}}}'
+        popularity.texts[feature, row] = reason
+        return reason
 
     def _similar(self, number: int, sessions: int, position: int) -> str:
         """What the shopper shares with such sessions, which is never the offered item itself."""
         if not position:
             return f'{{"code":"{RECENTLY_VIEWED}","evidence":{{"events":{self._own(number)}}}}}'
         events = self._own(self._shopper.asked[position - 1])
-        evidence = f'{{"events":{events},"sessions":{sessions}}}'
-        return f'{{"code":"{SIMILAR_SESSIONS}","evidence":{evidence}}}'
+        start = f'{{"code":"{SIMILAR_SESSIONS}","evidence":{{"events":{events},"sessions":'
+        self._shared[position] = start
+        return f"{start}{sessions}}}}}"
 
     def _own(self, number: int) -> str:
         """The shopper's own event on an item."""

@@ -22,6 +22,8 @@ class ItemNumbers:
         self._limit = limit
         self._lock = Lock()
         self.ids: list[str] = [""]
+        # `find(item, NO_ITEM)`: the item's number, or NO_ITEM where it has none
+        self.find = self._numbers.get
 
     def __len__(self) -> int:
         """One more than the greatest number given out: the length arrays need."""
@@ -49,8 +51,8 @@ class ItemNumbers:
 
     def numbers_of(self, items: Iterable[str]) -> list[int]:
         """The items' numbers, side by side, NO_ITEM where one has none."""
-        return list(map(self._numbers.get, items, repeat(NO_ITEM)))
+        return list(map(self.find, items, repeat(NO_ITEM)))
 
     def known_among(self, items: Iterable[str]) -> list[int]:
         """The numbers of those items that have one, in their order."""
-        return list(filter(None, map(self._numbers.get, items)))
+        return list(filter(None, map(self.find, items)))

@@ -13,7 +13,7 @@ catalogue   nobody was seen in the shop yet: items in the order of their ids
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from typing import Final
 
 from services.recommend.availability import Availability, Stock
 from services.recommend.candidates.bought_together import Pairs
@@ -37,6 +37,8 @@ from shared.decisions import (
     encode_numbers,
     encode_text,
 )
+
+_NO_PROMOTION: Final = '],"offer":null'
 
 
 @dataclass(slots=True)
@@ -145,15 +147,17 @@ def explain_items(
         situation, shopper, knowledge.pairs, stock.numbers.ids, knowledge.popularity, catalogue
     )
     rows, scores = shown.rows.tolist(), encode_numbers(shown.scores.tolist())
-    numbers = stock.number_of[shown.rows].tolist()
+    numbers = stock.number_of[shown.rows]
     explained = explainer.explain(shown, pool, knowledge.sessions, numbers, rows)
-    offered = zip(range(1, len(rows) + 1), rows, scores, explained, strict=True)
     ids = stock.id_texts
-    offer_of = partial(promotion, knowledge, now) if catalogue.has_offers else _no_promotion
+    offers = [_NO_PROMOTION] * len(rows)
+    if catalogue.has_offers:
+        offers = [promotion(knowledge, now, row) for row in rows]
+    offered = zip(range(1, len(rows) + 1), rows, scores, explained, offers, strict=True)
     return [
         f'{{"id":{ids[row]},"rank":{rank},"score":{score},"explore":false,'
-        f'"reasons":[{reasons}{offer_of(row)}}}'
-        for rank, row, score, reasons in offered
+        f'"reasons":[{reasons}{offer}}}'
+        for rank, row, score, reasons, offer in offered
     ]
 
 
@@ -162,13 +166,9 @@ def promotion(knowledge: Knowledge, now: int, row: int) -> str:
     catalogue = knowledge.stock.catalogue
     promotions = catalogue.offers_for(catalogue.ids[row], now)
     if not promotions:
-        return _no_promotion(row)
+        return _NO_PROMOTION
     reason, offer = encode_text(why_promoted(promotions[0])), encode_text(promotions[0].offer)
     return f',{reason}],"offer":{offer}'
-
-
-def _no_promotion(_row: int) -> str:
-    return '],"offer":null'
 
 
 def offer_item(

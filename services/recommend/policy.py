@@ -65,7 +65,7 @@ def withheld_rows(situation: Situation, stock: Stock) -> dict[int, int]:
 def counted(counts: list[int]) -> list[Filtered]:
     """Counts by reason code as the answer shows them, without those of 0."""
     return [
-        Filtered(reason=REASON_NAMES[code], count=count)
-        for code, count in enumerate(counts)
+        Filtered(reason=reason, count=count)
+        for reason, count in zip(REASON_NAMES, counts, strict=False)
         if count
     ]

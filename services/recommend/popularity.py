@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from services.recommend.arrays import NO_NUMBERS, NO_SCORES, Numbers, Scores, best_first, grown
 from services.recommend.candidates.short_lists import ShortLists
-from services.recommend.catalogue.columns import NONE
 from services.recommend.catalogue.index import Catalogue
 from services.recommend.numbers import NO_ITEM
 from services.recommend.statistics import FIXED_BITS, KINDS, ItemStatistics
 
 MOST_TRENDING: Final = 300
 MOST_OF_A_GROUP: Final = 30
+_BANDS: Final = {str(band): band for band in range(100)}
 PRIOR_VIEWS: Final = 20.0
 """How many views at the shop's average rate an item is taken to have had before its own."""
 
@@ -36,7 +36,8 @@ class Popularity:
         default_factory=lambda: np.zeros((0, len(KINDS)), dtype=np.int64)
     )
     lists: ShortLists[tuple[str, int]] = field(default_factory=lambda: ShortLists(MOST_OF_A_GROUP))
-    _evidence: dict[int, str] = field(default_factory=dict)
+    texts: dict[tuple[int, int], str] = field(default_factory=dict)
+    """By feature and row: reasons that rest on these counts, as explain.py has made them."""
 
     def place(self, catalogue: Catalogue, name: str, code: int) -> int:
         """Where in `lists` the most trending rows lie whose field has this code, best first, equal
@@ -53,14 +54,10 @@ class Popularity:
 
     def evidence(self, row: int) -> str:
         """What is counted of an item, as its reasons go on after their code in JSON."""
-        known = self._evidence.get(row)
-        if known is None:
-            if row >= len(self.counts):
-                return ""
-            views, carts, purchases, *_ = self.counts[row].tolist()
-            counts = f'{{"views":{views},"carts":{carts},"purchases":{purchases}}}'
-            known = self._evidence[row] = f',"evidence":{counts}'
-        return known
+        if row >= len(self.counts):
+            return ""
+        views, carts, purchases, *_ = self.counts[row].tolist()
+        return f',"evidence":{{"views":{views},"carts":{carts},"purchases":{purchases}}}'
 
 
 def rank_popularity(statistics: ItemStatistics, number_of: Numbers) -> Popularity:
@@ -79,15 +76,12 @@ def rank_popularity(statistics: ItemStatistics, number_of: Numbers) -> Popularit
     return Popularity(trending / max(greatest, 1e-9), conversion, order, counts)
 
 
-def finder(catalogue: Catalogue, name: str) -> Callable[[str], int]:
-    """Finds the code of an affinity field's value in the catalogue, NONE where no item has it."""
+def finder(catalogue: Catalogue, name: str) -> Callable[[str, int], int]:
+    """Finds the code of an affinity field's value in the catalogue, or gives what is named for
+    values that no item has."""
     if name == "category":
-        return catalogue.categories.find
-    return catalogue.brands.find if name == "brand" else _band
-
-
-def _band(value: str) -> int:
-    return int(value) if value.isdigit() and len(value) < 3 else NONE
+        return catalogue.categories.get
+    return catalogue.brands.get if name == "brand" else _BANDS.get
 
 
 def label_of(catalogue: Catalogue, name: str, code: int) -> str:

@@ -23,7 +23,7 @@ def tastes_of(affinities: Mapping[str, list[tuple[str, int]]], catalogue: Catalo
     for name, values in affinities.items():
         if name in MOST_LOOKED_AT:
             find = finder(catalogue, name)
-            codes = {find(value): weight for value, weight in values[:MOST_VALUES]}
+            codes = {find(value, NONE): weight for value, weight in values[:MOST_VALUES]}
             codes.pop(NONE, None)
             tastes[name] = codes
     return tastes
@@ -32,8 +32,9 @@ def tastes_of(affinities: Mapping[str, list[tuple[str, int]]], catalogue: Catalo
 def preferred(tastes: Tastes, popularity: Popularity, catalogue: Catalogue) -> list[int]:
     """Places in `popularity.lists` of the most trending items with preferred values. How much a
     value is preferred is a feature, and counts for every candidate."""
-    return [
-        popularity.place(catalogue, name, code)
-        for name, codes in tastes.items()
-        for code in islice(codes, MOST_LOOKED_AT[name])
-    ]
+    find, places = popularity.lists.find, []
+    for name, codes in tastes.items():
+        for code in islice(codes, MOST_LOOKED_AT[name]):
+            place = find((name, code))
+            places.append(popularity.place(catalogue, name, code) if place is None else place)
+    return places

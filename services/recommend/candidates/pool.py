@@ -6,6 +6,7 @@ Second to fourth step of `pipeline`; the loops are compiled (gathering.py, pool_
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,11 +15,12 @@ from services.recommend.arrays import Numbers, Reasons, grown
 from services.recommend.availability import Availability, Stock
 from services.recommend.candidates.affinity import Tastes, preferred, tastes_of
 from services.recommend.candidates.bought_together import Pairs
-from services.recommend.candidates.gathering import SOURCES, gather
+from services.recommend.candidates.gathering import LENGTHS, SOURCES, gather
 from services.recommend.candidates.pool_loops import MOST_VALUES
 from services.recommend.candidates.sessions import NeighbourSettings, SessionIndex
 from services.recommend.candidates.trending import trending
 from services.recommend.features import PREFERENCES, Matrix
+from services.recommend.numbers import NO_ITEM
 from services.recommend.policy import own_items
 from services.recommend.popularity import Popularity
 from services.recommend.situation import Situation
@@ -44,13 +46,14 @@ class Shopper(NamedTuple):
 class Pool(NamedTuple):
     """Rows that may be offered, each once, in the order found; their features, a row each; how
     many candidates each source found and each reason code withheld; the neighbours, as gathering's
-    neighbours_of gives them."""
+    neighbours_of gives them; what all of it was found for (see `pack`)."""
 
     rows: Numbers
     features: Matrix
     found: list[int]
     withheld: list[int]
     neighbours: Numbers
+    own: Numbers
 
     @property
     def personal(self) -> bool:
@@ -109,7 +112,7 @@ class Pooling:
             self.mark,
         )
         counts = facts.tolist()
-        return Pool(rows, features, counts[:SOURCES], counts[SOURCES:], neighbours)
+        return Pool(rows, features, counts[:SOURCES], counts[SOURCES:], neighbours, own)
 
 
 def number(
@@ -132,10 +135,16 @@ def number(
         session,
         session[-limits.last_items :],
         anchors,
-        [pairs.place(anchor) for anchor in anchors],
+        list(map(pairs.place, anchors)),
         tastes,
         preferred(tastes, popularity, catalogue),
     )
+
+
+def asked_and_partners(shopper: Shopper, own: Numbers) -> tuple[Numbers, Numbers]:
+    """These two of a shopper as they lie in what `pack` made."""
+    middle = LENGTHS + len(shopper.session)
+    return own[middle - len(shopper.asked) : middle], own[middle : middle + len(shopper.partners)]
 
 
 def pack(shopper: Shopper, situation: Situation, stock: Stock) -> Numbers:
@@ -147,9 +156,10 @@ def pack(shopper: Shopper, situation: Situation, stock: Stock) -> Numbers:
     own += shopper.session
     own += shopper.partners
     own += groups
+    find = stock.numbers.find
     for items in rules:
         if items:
-            own += stock.numbers.numbers_of(items)
+            own += map(find, items, repeat(NO_ITEM))
     weights: list[int] = []
     for name in PREFERENCES:
         known = shopper.tastes.get(name)

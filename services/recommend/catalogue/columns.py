@@ -58,6 +58,8 @@ class Codes:
     def __init__(self) -> None:
         self.labels: list[str] = []
         self._codes: dict[str, int] = {}
+        # `get(label, NONE)`: the label's code, NONE where no item ever had it
+        self.get = self._codes.get
 
     def code(self, label: str | None) -> int:
         """The label's code, given now if it has none; NONE for None."""
@@ -70,7 +72,7 @@ class Codes:
 
     def find(self, label: str) -> int:
         """The label's code, NONE where no item ever had it."""
-        return self._codes.get(label, NONE)
+        return self.get(label, NONE)
 
 
 class CountrySets:
