@@ -171,17 +171,17 @@ async def _open(
     stack.push_async_callback(log.finish)
     for loop in (live.follow(), statistics.run(), models.run(), log.run()):
         stack.push_async_callback(stopped, asyncio.create_task(loop))
+    settled = asyncio.Event()
     checks.update(
         store=reader.check,
         log=producer.check,
         keys=_keys_check(ring),
         catalogue=_catalogue_check(running),
-        live=models.check,
+        live=_live_check(models, settled),
     )
     _watch(metrics, running, log, ring)
-    warm_up()
-    _settle_memory()
-    stack.push_async_callback(stopped, asyncio.create_task(_settle_again(running, models)))
+    _warm()
+    stack.push_async_callback(stopped, asyncio.create_task(_settle_again(running, models, settled)))
     recommender = Recommender(own, settings.clock, knowledge, reader, log, metrics, ring.subject)
     return Deciding(recommender, ring.authenticate, running.administration)
 
@@ -242,6 +242,11 @@ async def _migrated(settings: Settings) -> None:
         _logger.warning("database does not answer; keys are tried again")
 
 
+def _warm() -> None:
+    warm_up()
+    _settle_memory()
+
+
 def _settle_memory() -> None:
     """What lives as long as the process is never looked at again by the garbage collector, and
     lies in huge pages."""
@@ -249,11 +254,25 @@ def _settle_memory() -> None:
     use_huge_pages()
 
 
-async def _settle_again(running: RunningCatalogue, models: ModelKeeper) -> None:
+async def _settle_again(
+    running: RunningCatalogue, models: ModelKeeper, settled: asyncio.Event
+) -> None:
     """Once more when the catalogue and the live indexes are in memory: they stay."""
     await running.follower.caught_up.wait()
     await models.caught_up()
     _settle_memory()
+    settled.set()
+
+
+def _live_check(models: ModelKeeper, settled: asyncio.Event) -> Check:
+    """Settling blocks for some hundred milliseconds: nobody should be sent here before."""
+
+    async def check() -> None:
+        await models.check()
+        if not settled.is_set():
+            raise Unavailable("memory is not settled yet")
+
+    return check
 
 
 def _watched(

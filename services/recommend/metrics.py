@@ -1,14 +1,17 @@
 """Prometheus series of the recommend service, all in one place."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
 from shared.decisions import Fallback
 
 PREFIX: Final = "attune_recommend_"
 MOST_PLACEMENTS: Final = 50
+MOST_UNCOUNTED: Final = 100
 OTHER: Final = "other"
 LATENCY_BUCKETS: Final = (
     0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 1.0,
@@ -19,12 +22,14 @@ AGE_BUCKETS: Final = (
 SIZE_BUCKETS: Final = (0, 1, 3, 10, 30, 100, 300, 1_000)
 
 
-class RecommendMetrics:
+class RecommendMetrics(Collector):
     """Series of one process. Placements beyond the first 50 names share the label `other`, so a
     caller's inventions cannot fill the memory; nothing personal is a label."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self.registry = registry
+        self._uncounted: list[tuple[str, Fallback, float, int | None]] = []
+        registry.register(self)
         self._answers()
         self._inputs()
         self.decisions_written = self._counter("decisions_written", "Decision records in the log.")
@@ -87,7 +92,21 @@ class RecommendMetrics:
     def answered(
         self, placement: str, fallback: Fallback, seconds: float, age_ms: int | None
     ) -> None:
-        """One answer went out."""
+        """One answer went out. Counted with others, which costs a third; a scrape counts first."""
+        self._uncounted.append((placement, fallback, seconds, age_ms))
+        if len(self._uncounted) >= MOST_UNCOUNTED:
+            self.collect()
+
+    def collect(self) -> Iterable[Metric]:
+        """Called by the registry before all series: brings them up to date, and has none itself."""
+        answers, self._uncounted = self._uncounted, []
+        for answer in answers:
+            self._count(*answer)
+        return ()
+
+    def _count(
+        self, placement: str, fallback: Fallback, seconds: float, age_ms: int | None
+    ) -> None:
         child = self._latencies.get((placement, fallback))
         if child is None:
             child = self._latency_of(placement, fallback)
