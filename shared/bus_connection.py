@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from aiokafka import errors as kafka
 
+from shared.bus_lenient import read_leniently
 from shared.errors import AttuneError, LogUnavailable, Rebalanced, TooLarge, UnknownTopic
 from shared.headers import Headers
 from shared.settings import Settings
@@ -30,6 +31,7 @@ nothing more is fetched of a partition before that has been polled."""
 
 # It logs each failed attempt of its own, many a second; what matters is raised as an error as well.
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+read_leniently()
 
 TopicPartition = tuple[str, int]
 """Name of the topic on the broker (namespace included) and partition number."""

@@ -5,6 +5,7 @@ import os
 import time
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -12,14 +13,24 @@ from services.local.apache import ApacheKafka
 from services.local.broker import EmbeddedBroker
 from services.local.ports import free_port
 from shared import bus, bus_group, topics
+from shared.bus_read import RangeReader
 from shared.errors import LogTruncated, LogUnavailable, UnknownTopic
 from shared.settings import Settings
+from tests.fixtures.odd_headers import ODD_NAME, READ_AS, allow_odd_names
 from tests.fixtures.waiting import eventually
 
 
 @pytest.fixture
 def nowhere(base_settings: Settings) -> Settings:
     return replace(base_settings, bootstrap=f"127.0.0.1:{free_port()}")
+
+
+@pytest.fixture(
+    params=["embedded_settings", pytest.param("kafka_settings", marks=pytest.mark.kafka)]
+)
+def any_settings(request: pytest.FixtureRequest) -> Settings:
+    found: Settings = request.getfixturevalue(request.param)
+    return found
 
 
 async def _open(opening: object) -> None:
@@ -170,3 +181,48 @@ class TestApache:
         async with bus.Producer.open(settings) as producer:
             position = await (await producer.send(name, b"after", partition=0))
         assert position.offset == 1
+
+
+@pytest.mark.parametrize("compression", ["lz4", "zstd", None])
+async def test_a_header_name_that_is_not_utf_8_keeps_no_reader_from_any_record(
+    any_settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    namespace: str,
+    compression: str | None,
+) -> None:
+    allow_odd_names(monkeypatch)
+    settings = any_settings
+    name = topics.EVENTS.named(settings.namespace)
+    sent = []
+    async with bus.Producer.open(settings, compression=compression) as producer:  # type: ignore[arg-type]
+        for number in range(60):
+            headers = ((ODD_NAME, b"odd"), ("src", b"a/0/1")) if number % 20 in (0, 7, 8) else ()
+            value = b"%d" % number
+            await producer.send(name, value, key=b"k", headers=headers, partition=number % 2)
+            read_as = ((READ_AS, b"odd"), ("src", b"a/0/1")) if headers else ()
+            sent.append((number % 2, number // 2, b"k", value, read_as))
+            if number % 10 == 9:
+                await producer.flush()
+    sent.sort()
+
+    def told(records: list[bus.Record]) -> list[object]:
+        return sorted((r.partition, r.offset, r.key, r.value, tuple(r.headers)) for r in records)
+
+    assert told([r async for records in bus.scan(settings, name) for r in records]) == sent
+    for opening in (
+        bus.Tail.open(settings, [name]),
+        bus.GroupConsumer.open(settings, group=f"{namespace}.g", topics=[name]),
+    ):
+        async with opening as reader:
+            found: list[bus.Record] = []
+
+            async def all_read(reader: Any = reader, found: list[bus.Record] = found) -> bool:
+                for records in (await reader.poll(max_records=4, timeout_ms=100)).values():
+                    found += records
+                return len(found) >= len(sent)
+
+            await eventually(all_read, what="all records")
+            assert told(found) == sent
+    async with RangeReader.open(settings) as ranges:
+        part = [r async for records in ranges.read((name, 0), 5, 25) for r in records]
+    assert told(part) == [one for one in sent if one[0] == 0 and 5 <= one[1] < 25]

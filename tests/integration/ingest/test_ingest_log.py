@@ -20,6 +20,7 @@ from services.ingest.pipeline import Pipeline
 from services.ingest.replay import raw_topics, replay
 from services.ingest.replay_plan import Plan, read_repaired
 from services.ingest.settings import IngestSettings
+from services.profile.verify.check import read_log
 from shared import catalogue
 from shared.bus import GroupConsumer, Producer, Record, Tail, TopicPartition, scan
 from shared.catalogue import ItemChanged
@@ -27,6 +28,7 @@ from shared.events import decode
 from shared.headers import find
 from shared.settings import Settings
 from shared.topics import CATALOGUE, CLICKSTREAM, DEAD_LETTERS, EVENTS, PURCHASES, RAW, Topic
+from tests.fixtures.odd_headers import ODD_NAME, READ_AS, allow_odd_names
 from tests.fixtures.waiting import eventually
 
 pytestmark = pytest.mark.timeout(180)
@@ -129,6 +131,32 @@ async def test_bad_events_are_kept_and_good_ones_go_on(settings: Settings) -> No
     applied = {find(fact.headers, "src") for fact in facts}
     assert applied == set(sources) - set(kept)
     assert {fact.key for fact in facts} == {b"c:ada"}
+
+
+async def test_a_header_name_that_is_not_utf_8_stops_nothing_and_the_balance_is_exact(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allow_odd_names(monkeypatch)
+    name = CLICKSTREAM.named(settings.namespace)
+    async with Producer.open(settings) as producer:
+        for number in range(12):
+            value = b"{" if number % 4 == 1 else view(f"e-{number}")
+            headers = ((ODD_NAME, b"x"),) if number % 3 == 1 else ()
+            await producer.send(name, value, key=b"key", headers=headers)
+        await producer.flush()
+    async with ingest(settings):
+        letters = await at_least(settings, DEAD_LETTERS, 3)
+        facts = await at_least(settings, EVENTS, 9)
+    assert {decode(fact.value or b"").event_id for fact in facts} == {
+        f"e-{number}" for number in range(12) if number % 4 != 1
+    }
+    assert {(find(letter.headers, "reason"), letter.value) for letter in letters} == {
+        ("malformed_json", b"{")
+    }
+    assert [find(letter.headers, READ_AS) for letter in letters] == ["x", None, None]
+    balance = (await read_log(settings)).accounts.balance()
+    assert balance.balanced
+    assert (balance.received, balance.applied) == (12, 9)
 
 
 async def test_a_mended_event_applies_with_its_original_position(
