@@ -74,7 +74,8 @@ class Applier:
                 for key, deliveries in decoded.deliveries.items()
             }
         with self.stages.measure("store"):
-            await self._count_items(records, decoded, effects)
+            ends = {partition: batch[-1].offset for (_, partition), batch in records.items()}
+            await self._count_items(ends, decoded, effects)
             await self._save(identities, decoded, effects)
             await self._schedule(decoded, effects)
         with self.stages.measure("publish"):
@@ -83,6 +84,10 @@ class Applier:
         count_verdicts(decoded, effects)
         metrics.CACHED.set(len(self._cache))
         return Applied(decoded, identities, effects)
+
+    async def pass_over(self, partition: int, offset: int) -> None:
+        """Notes that a partition was read up to there, where the last offsets hold no record."""
+        await self._count_items({partition: offset}, Decoded(), {})
 
     async def _load(self, deliveries: Mapping[str, object]) -> dict[str, Identity]:
         with self.stages.measure("load"):
@@ -93,9 +98,8 @@ class Applier:
         return identities
 
     async def _count_items(
-        self, records: Records, decoded: Decoded, effects: Mapping[str, Effects]
+        self, ends: Mapping[int, int], decoded: Decoded, effects: Mapping[str, Effects]
     ) -> None:
-        ends = {partition: batch[-1].offset for (_, partition), batch in records.items()}
         unknown = [partition for partition in ends if partition not in self._item_positions]
         if unknown:
             self._item_positions |= await self._store.item_positions(unknown)

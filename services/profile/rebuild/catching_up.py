@@ -52,6 +52,9 @@ class CatchingUp:
             end = bounds[partition].end
             async for records in self._log.read((topic, partition), start, end):
                 await self._apply(topic, partition, records)
+            if end > start:
+                # Markers of transactions take offsets as well, and live workers begin behind them.
+                await self._applier.pass_over(partition, end - 1)
             self.ends[partition] = max(start, end)
         return self.facts - before
 

@@ -1,17 +1,24 @@
 """A partition folded for a rebuild: what a live worker would have written, and nothing said."""
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
+from services.profile.applying import Applier
 from services.profile.batch import decode_batch, fold_identity, item_increments
+from services.profile.cache import IdentityCache
 from services.profile.identity import Identity
 from services.profile.rebuild.catching_up import CatchingUp
-from services.profile.rebuild.filling import Filled, Part
+from services.profile.rebuild.filling import Filled, Part, Shadow
 from services.profile.rebuild.folding import PartitionFold
 from services.profile.state import canonical
 from services.profile.triggers.cart_abandoned import DELAY_MS
 from shared import events as facts
-from shared.bus_offsets import Commit
+from shared.bus_offsets import Bounds, Commit
 from shared.events import encode, identity_key
+from shared.settings import Settings
+from tests.fixtures.fake_profile_store import FakeProfileStore
 from tests.fixtures.fake_readers import FakeRecord
 from tests.unit.profile.builders import NOW, base, bought, carted, viewed
 
@@ -119,3 +126,20 @@ def test_live_workers_begin_before_what_they_must_still_publish() -> None:
     commits = {0: Commit(10, "g1"), 1: Commit(30, "g1"), 2: Commit(60, "g1"), 3: Commit(200, "g1")}
     assert catching_up.starts(catching_up.ends, commits) == {0: 100, 1: 40, 2: 60, 3: 100}
     assert catching_up.starts({1: 35}, {}) == {1: 35}
+
+
+async def test_a_round_over_markers_moves_the_item_position_as_far_as_live_workers_begin(
+    tmp_path: Path,
+) -> None:
+    async def read(*_: object) -> AsyncIterator[list[Any]]:
+        yield records(viewed(1))
+
+    store, log, none = FakeProfileStore(), SimpleNamespace(read=read), cast(Any, None)
+    applier = Applier(cast(Any, store), none, IdentityCache(10))
+    shadow = Shadow(Settings(), "g2", "topic-1", (), tmp_path)
+    catching_up = CatchingUp(shadow, cast(Any, store), applier, cast(Any, log))
+    catching_up.begin([Part(0, 0, 0, 0)], [])
+    # After the fact lie the two markers of a transaction.
+    assert await catching_up.round({0: Bounds(0, 3)}) == 1
+    assert catching_up.starts(catching_up.ends, {}) == {0: 3}
+    assert store.positions == {0: 2}
