@@ -30,11 +30,16 @@ redis.call('HSET', KEYS[1], unpack(ARGV))
 return 1
 """
 
-# ARGV: token. A shadow that another run left goes to the retired ones, whose keys are to go.
+# ARGV: token. A shadow that another run left goes to the retired ones, whose keys are to go. That
+# run may only sleep, and write on for a moment when it wakes: so its keys go twice, see `late`.
 _BEGIN: Final = """
 local left = redis.call('HGET', KEYS[1], 'shadow')
 local retired = redis.call('HGET', KEYS[1], 'retired') or ''
-if left then retired = retired .. ' ' .. left end
+if left then
+  retired = retired .. ' ' .. left
+  local late = redis.call('HGET', KEYS[1], 'late') or ''
+  redis.call('HSET', KEYS[1], 'late', late .. ' ' .. left)
+end
 redis.call('HSET', KEYS[1], 'shadow', ARGV[1], 'retired', retired)
 return retired
 """
@@ -46,8 +51,9 @@ local live = redis.call('HGET', KEYS[1], 'live') or ''
 for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
   if string.sub(name, 1, 5) == 'from:' then redis.call('HDEL', KEYS[1], name) end
 end
-redis.call('HDEL', KEYS[1], 'shadow')
-redis.call('HSET', KEYS[1], 'retired', live, unpack(ARGV, 2))
+local late = redis.call('HGET', KEYS[1], 'late') or ''
+redis.call('HDEL', KEYS[1], 'shadow', 'late')
+redis.call('HSET', KEYS[1], 'retired', live .. late, unpack(ARGV, 2))
 return 1
 """
 

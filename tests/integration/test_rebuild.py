@@ -2,6 +2,7 @@
 archive, and what workers and rebuild refuse."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -14,12 +15,14 @@ from redis.asyncio import Redis
 
 from services.local.servers import environment
 from services.local.store import EmbeddedStore
+from services.profile.identity import Identity
+from services.profile.store import ProfileStore
 from services.profile.verify.check import live_generation, verify
 from shared import events as facts
 from shared.archive_table import ArchiveTable
 from shared.bus import scan, topic_id
 from shared.generation_store import GenerationStore
-from shared.keys import generation_pointer
+from shared.keys import Keys, generation_pointer
 from shared.settings import Settings
 from shared.store import open_redis
 from shared.topics import EVENTS
@@ -143,6 +146,45 @@ async def test_a_rebuild_killed_half_way_changes_nothing_and_leaves_nothing_for_
         report = await rebuild(settings)
         assert await names(redis, settings) == {report["generation"]}
     await equal(settings)
+
+
+async def test_a_rebuild_that_slept_while_another_one_ran_ends_loudly_and_leaves_nothing_for_long(
+    kafka_settings: Settings,
+) -> None:
+    settings = kafka_settings
+    await write(settings, *traffic())
+    async with open_redis(settings) as redis:
+        generations = GenerationStore(redis, settings.namespace)
+        asleep = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "services.cli", "rebuild", "--json"),
+            env={**os.environ, **environment(settings)},
+            stdout=asyncio.subprocess.PIPE,
+        )
+
+        async def begun() -> str:
+            return (await generations.read()).shadow
+
+        token = await eventually(begun, what="a new generation")
+        asleep.send_signal(signal.SIGSTOP)
+        children = children_of(asleep.pid)
+        # As when it has slept for longer than its lease.
+        await generations.release_lease(token)
+        await rebuild(settings)
+        live = await live_generation(settings)
+        await generations.hold_lease("another")
+        asleep.send_signal(signal.SIGCONT)
+        output, _ = await asyncio.wait_for(asleep.communicate(), 30)
+        assert asleep.returncode == 1
+        assert json.loads(output)["failed"] == ["rebuild_under_way"]
+        await eventually(lambda: not any(child.exists() for child in children))
+        assert await live_generation(settings) == live
+        assert (await verify(settings)).different == 0
+        # What it may have written behind the one that removed its keys.
+        behind = ProfileStore(redis, Keys(settings.namespace, token), "topic-1")
+        await behind.save([Identity("c:shopper-1")])
+        await generations.release_lease("another")
+        report = await rebuild(settings)
+        assert await names(redis, settings) == {report["generation"]}
 
 
 async def test_a_second_rebuild_is_refused(kafka_settings: Settings) -> None:

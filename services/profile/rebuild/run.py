@@ -16,25 +16,23 @@ Whatever fails before 6 changes nothing that anybody reads. Publishes nothing, d
 
 import asyncio
 import logging
-import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
 from services.profile.applying import Applier
 from services.profile.cache import IdentityCache
 from services.profile.following import refuse_other_partitions
-from services.profile.rebuild import filling, spool
+from services.profile.rebuild import spool
 from services.profile.rebuild.catching_up import CatchingUp
-from services.profile.rebuild.filling import Filled, Part, Shadow
+from services.profile.rebuild.filling import Filled, Shadow
+from services.profile.rebuild.pool import Progress, fill_all, processes
 from services.profile.rebuild.sources import Source, archived_ends, plan
 from services.profile.rebuild.store import GenerationFiller
 from services.profile.store import ProfileStore
@@ -42,7 +40,7 @@ from services.profile.store_keeping import Keeping
 from shared import topics
 from shared.bus_offsets import Commit, read_commits, topic_bounds, topic_shape
 from shared.bus_read import RangeReader
-from shared.errors import AttuneError, StoreUnavailable
+from shared.errors import StoreUnavailable
 from shared.generation import Generation, Pointer
 from shared.generation_store import LEASE_MS, GenerationStore, RebuildUnderWay, new_token
 from shared.keys import Keys
@@ -59,14 +57,6 @@ DURABLE_POLL_S: Final = 0.1
 CACHED: Final = 20_000
 
 Result = TypeVar("Result")
-Progress = Callable[[int], object]
-"""Called with the number of facts just folded."""
-
-
-class RebuildFailed(AttuneError):
-    """A process of the rebuild failed; the live generation is as it was."""
-
-    code = "rebuild_failed"
 
 
 class Rebuilt(Struct, kw_only=True):
@@ -99,6 +89,7 @@ class Rebuild:
         self._progress = progress
         self._topic = topics.EVENTS.named(settings.namespace)
         self._seconds: dict[str, float] = {}
+        self._swapped = False
 
     async def run(self) -> Rebuilt:
         """Raises RebuildUnderWay, LogTruncated, PartitionsChanged, RebuildFailed, Unavailable."""
@@ -113,11 +104,16 @@ class Rebuild:
             token = new_token()
             await self._generations.hold_lease(token)
             stack.push_async_callback(self._generations.release_lease, token)
-            holding = asyncio.create_task(self._hold(token))
-            stack.push_async_callback(_ended, holding)
             self._log = await stack.enter_async_context(RangeReader.open(self._settings))
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="attune-rebuild-"))
-            return await self._rebuild(token, Path(folder))
+            working = asyncio.create_task(self._rebuild(token, Path(folder)))
+            stack.push_async_callback(_ended, working)
+            holding = asyncio.create_task(self._hold(token))
+            stack.push_async_callback(_ended, holding)
+            await asyncio.wait([working, holding], return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                holding.result()
+            return await working
 
     async def _rebuild(self, token: str, folder: Path) -> Rebuilt:
         shape = await topic_shape(self._settings, self._topic)
@@ -131,7 +127,7 @@ class Rebuild:
         parts = plan(bounds, archived, await self._commits(pointer, shape.incarnation))
         removed = await self._generations.begin(token)
         shadow = Shadow(self._settings, token, shape.incarnation, removed, folder)
-        filled = await self._timed("fold", self._fill(shadow, parts))
+        filled = await self._timed("fold", fill_all(shadow, parts, self._progress))
         catching_up = self._catching_up(shadow)
         catching_up.begin(parts, filled)
         await self._timed("follow", self._follow(catching_up))
@@ -141,6 +137,7 @@ class Rebuild:
         await catching_up.settle_outboxes(starts)
         old = (await self._generations.read()).live
         await self._generations.swap(Generation(token, shape.incarnation, shape.partitions, starts))
+        self._swapped = True
         log.info("the new generation is live", extra={"generation": token})
         if old is not None:
             await self._timed("remove", self._remove(old, shadow, ends))
@@ -152,29 +149,6 @@ class Rebuild:
             return {}
         group = topics.named(topics.PROFILE_GROUP, self._settings.namespace)
         return await read_commits(self._settings, group, self._topic)
-
-    async def _fill(self, shadow: Shadow, parts: Sequence[Part]) -> list[Filled]:
-        loop = asyncio.get_running_loop()
-        pool = ProcessPoolExecutor(
-            processes(len(parts)),
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=filling.begin,
-            initargs=(shadow,),
-        )
-        filled = []
-        try:
-            running = [loop.run_in_executor(pool, filling.fill, part) for part in parts]
-            for done in asyncio.as_completed(running):
-                found = await done
-                if isinstance(found, str):
-                    raise RebuildFailed(found)
-                self._progress(found.facts)
-                filled.append(found)
-        except BrokenProcessPool as error:
-            raise RebuildFailed("a process of the rebuild has ended") from error
-        finally:
-            await asyncio.to_thread(pool.shutdown, cancel_futures=True)
-        return filled
 
     def _catching_up(self, shadow: Shadow) -> CatchingUp:
         store = ProfileStore(self._redis, shadow.keys, shadow.incarnation)
@@ -233,14 +207,21 @@ class Rebuild:
             await filler.remove_partition(partition)
 
     async def _hold(self, token: str) -> None:
+        """Raises RebuildUnderWay where this run slept so long that another one could begin. Once
+        swapped it does no harm to that one, and goes on."""
         while True:
             await asyncio.sleep(LEASE_MS / 4_000)
             try:
                 await self._generations.hold_lease(token)
             except StoreUnavailable:
                 continue
-            except RebuildUnderWay:
-                return
+            except RebuildUnderWay as error:
+                if self._swapped:
+                    return
+                raise RebuildUnderWay(
+                    f"this rebuild slept for more than {LEASE_MS // 1000} s, and another one has "
+                    "begun since; this one changes nothing"
+                ) from error
 
     async def _timed(self, what: str, work: Awaitable[Result]) -> Result:
         began = time.monotonic()
@@ -267,13 +248,7 @@ class Rebuild:
         )
 
 
-def processes(partitions: int) -> int:
-    """One for each core, as far as there are partitions."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(cores or 1, partitions))
-
-
-async def _ended(task: "asyncio.Task[None]") -> None:
+async def _ended(task: "asyncio.Task[Any]") -> None:
     while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=0.2)

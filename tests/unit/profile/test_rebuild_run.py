@@ -1,5 +1,6 @@
 """The order of a rebuild's steps, where a cluster's nodes may each forget on their own."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from services.profile.rebuild import run, spool
 from services.profile.rebuild.filling import Shadow
 from services.profile.rebuild.run import Rebuild
 from shared.generation import Generation
+from shared.generation_store import RebuildUnderWay
 from shared.settings import Settings
 
 
@@ -82,3 +84,30 @@ async def test_a_cluster_keeps_the_pointer_before_old_profiles_are_removed(
     shadow = Shadow(settings, "g2", "topic-1", (), tmp_path)
     await rebuild._remove(Generation("g1", "topic-1", 1), shadow, {})
     assert steps.taken == ["look"] * looks + ["remove", "remove"]
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+async def test_a_run_that_lost_its_lease_ends_unless_it_has_swapped(
+    steps: Steps, base_settings: Settings, monkeypatch: pytest.MonkeyPatch, swapped: bool
+) -> None:
+    async def rebuild(self: Rebuild, *_: Any) -> str:
+        self._swapped = swapped
+        await asyncio.sleep(0.2)
+        steps.taken.append("done")
+        return "rebuilt"
+
+    async def hold_lease(token: str) -> None:
+        if token in steps.taken:
+            raise RebuildUnderWay
+        steps.taken.append(token)
+
+    monkeypatch.setattr(Rebuild, "_rebuild", rebuild)
+    monkeypatch.setattr(run, "LEASE_MS", 20)
+    monkeypatch.setattr(steps, "hold_lease", hold_lease)
+    running = Rebuild(base_settings, "log", grace_s=0, progress=lambda _: None).run()
+    if swapped:
+        assert await running == "rebuilt"
+    else:
+        with pytest.raises(RebuildUnderWay, match="changes nothing"):
+            await running
+        assert "done" not in steps.taken
