@@ -10,6 +10,7 @@ from typing import Final
 from services.profile.applying import Applied, Applier
 from services.profile.rebuild import spool
 from services.profile.rebuild.filling import Filled, Part, Shadow
+from services.profile.rebuild.folding import standing
 from services.profile.store import ProfileStore
 from shared import events as facts
 from shared.bus import Record
@@ -85,14 +86,20 @@ class CatchingUp:
         return found
 
     async def settle_outboxes(self, starts: Mapping[int, int]) -> None:
-        """Takes out of the outboxes what was published before the live workers' start."""
+        """Takes out of the outboxes what was published before the live workers' start; what the
+        log refused for its size stays."""
         waiting = list(self._waiting)
         for place in range(0, len(waiting), CHUNK):
             found = await self._store.load(waiting[place : place + CHUNK])
             changed = []
             for key, identity in found.items():
                 start = starts[self._waiting[key]]
-                kept = [entry for entry in identity.outbox if _caused_at(entry.value) >= start]
+                large = {entry.fact_id for entry in standing(identity.outbox)}
+                kept = [
+                    entry
+                    for entry in identity.outbox
+                    if entry.fact_id in large or _caused_at(entry.value) >= start
+                ]
                 if len(kept) < len(identity.outbox):
                     identity.outbox = kept
                     changed.append(identity)

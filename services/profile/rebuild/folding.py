@@ -9,14 +9,18 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from services.profile.batch import read_delivery
-from services.profile.identity import Identity, apply
+from services.profile.identity import Identity, OutboxEntry, apply
 from services.profile.item_counts import COUNTERS, counts
 from services.profile.triggers.timers import MOVERS, next_due
 from services.profile.window import Verdict
 from shared import events as facts
+from shared.topics import EVENTS
 
 if TYPE_CHECKING:
     from shared.bus import Record
+
+REFUSED_BYTES: Final = EVENTS.max_message_bytes - 4_096
+"""A fact that large is more than the log takes, with its key and headers, or nearly so."""
 
 _MOVERS: Final = frozenset(MOVERS)
 _UNCOUNTED: Final = frozenset([Verdict.DUPLICATE, Verdict.EARLY])
@@ -85,7 +89,7 @@ class PartitionFold:
 
     def _unpublished(self, identity: Identity, offset: int) -> None:
         if offset < self._published:
-            identity.outbox.clear()
+            identity.outbox = standing(identity.outbox)
         elif self.first_unpublished is None:
             self.first_unpublished = offset
 
@@ -98,3 +102,15 @@ class PartitionFold:
     def buckets(self) -> dict[int, dict[str, list[int]]]:
         """Hour → item → counts."""
         return self._buckets
+
+
+def standing(entries: Iterable[OutboxEntry]) -> list[OutboxEntry]:
+    """What a live worker keeps although its cause is committed: a fact that the log refuses for
+    its size, and all behind it for the same customer. Publishing one of them twice does no harm."""
+    kept: list[OutboxEntry] = []
+    behind: set[str] = set()
+    for entry in entries:
+        if len(entry.value) >= REFUSED_BYTES or entry.key in behind:
+            behind.add(entry.key)
+            kept.append(entry)
+    return kept

@@ -2,13 +2,17 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
+
+import pytest
 
 from services.profile.applying import Applier
 from services.profile.batch import decode_batch, fold_identity, item_increments
 from services.profile.cache import IdentityCache
 from services.profile.identity import Identity
+from services.profile.rebuild import folding
 from services.profile.rebuild.catching_up import CatchingUp
 from services.profile.rebuild.filling import Filled, Part, Shadow
 from services.profile.rebuild.folding import PartitionFold
@@ -143,3 +147,31 @@ async def test_a_round_over_markers_moves_the_item_position_as_far_as_live_worke
     assert await catching_up.round({0: Bounds(0, 3)}) == 1
     assert catching_up.starts(catching_up.ends, {}) == {0: 3}
     assert store.positions == {0: 2}
+
+
+async def test_what_the_log_refused_for_its_size_stays_in_its_outbox_and_so_does_what_is_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "REFUSED_BYTES", 1_000)
+    random = Random(5)
+    log = records(
+        *(viewed(n, NOW, random.randbytes(50).hex(), anonymous="v") for n in range(20)),
+        viewed(20, NOW, anonymous="w"),
+        facts.Identified(**base(21, NOW + 1, customer="alice", anonymous="v")),
+        facts.Identified(**base(22, NOW + 1, customer="alice", anonymous="w")),
+        viewed(23, NOW + 2, anonymous="v"),
+    )
+    found = folded(log, published=len(log))
+    standing = [entry.fact_id for entry in found.identities["a:v"].outbox]
+    assert len(standing) == 2
+    assert not found.identities["a:w"].outbox
+
+    store, none = FakeProfileStore(), cast(Any, None)
+    store.fill(0, len(log), found)
+    shadow = Shadow(Settings(), "g2", "topic-1", (), tmp_path)
+    applier = Applier(cast(Any, store), none, IdentityCache(10))
+    catching_up = CatchingUp(shadow, cast(Any, store), applier, none)
+    end = len(log)
+    catching_up.begin([Part(0, 0, end, end)], [Filled(0, end, 0, 3, None, ("a:v",))])
+    await catching_up.settle_outboxes({0: end})
+    assert [entry.fact_id for entry in (await store.load(["a:v"]))["a:v"].outbox] == standing
