@@ -60,6 +60,26 @@ def committed_at_once() -> None:
     wrap(Worker, "_turn", turn)
 
 
+def committed_before_publishing() -> None:
+    """Offsets are committed once profiles are written, before what follows from them is sent."""
+    from services.profile.applying import Applier
+    from services.profile.worker import Worker
+
+    commits: list[Any] = []
+
+    async def turn(original: Any, self: Any, consumer: Any, records: Any) -> None:
+        ends = {part: batch[-1].offset + 1 for part, batch in self._mine(records).items()}
+        commits[:] = [lambda: consumer.commit(ends, self._following.generation.token)]
+        await original(self, consumer, records)
+
+    async def publish(original: Any, self: Any, *arguments: Any) -> Any:
+        await commits[0]()
+        return await original(self, *arguments)
+
+    wrap(Worker, "_turn", turn)
+    wrap(Applier, "_publish", publish)
+
+
 def not_durable() -> None:
     """Offsets are committed as soon as Redis has acknowledged their writes."""
     from services.profile.store_keeping import Keeping
@@ -210,14 +230,21 @@ def timers_at_once() -> None:
 
 def items_without_position() -> None:
     """What was counted of an item is counted again when it is read again."""
-    from services.profile import applying
+    from services.profile.applying import Applier
+    from services.profile.batch import item_increments
+    from services.profile.store_values import ItemBatch
 
-    original = applying.item_increments
+    async def count_items(self: Any, ends: Any, decoded: Any, effects: Any) -> None:
+        standing = await self._store.item_positions(list(ends))
+        added = item_increments(decoded.deliveries, effects, {})
+        await self._store.count_items(
+            [
+                ItemBatch(part, standing[part], end, added.get(part, {}))
+                for part, end in ends.items()
+            ]
+        )
 
-    def increments(deliveries: Any, effects: Any, standing: Any) -> Any:
-        return original(deliveries, effects, {})
-
-    replace(applying, "item_increments", increments)
+    replace(Applier, "_count_items", count_items)
 
 
 GUARDS: Final[dict[str, Callable[[], None]]] = {
@@ -226,7 +253,7 @@ GUARDS: Final[dict[str, Callable[[], None]]] = {
     "deterministic_trigger_ids": random_trigger_ids,
     "compare_and_set": no_compare_and_set,
     "commit_after_apply": committed_at_once,
-    "commit_after_publish": committed_at_once,
+    "commit_after_publish": committed_before_publishing,
     "commit_what_is_durable": not_durable,
     "server_watch": no_server_watch,
     "outbox_in_the_same_write": outbox_elsewhere,
