@@ -29,6 +29,8 @@ Start: TypeAlias = Literal["earliest", "latest"] | Mapping[TopicPartition, int]
 STALLED_S = 30.0
 """A scan that reads nothing for this long gives up."""
 SCAN_RECORDS = 2_000
+SCAN_WAIT_MS = 10
+"""At the end of one partition the broker holds its answer back for so long, and the next waits."""
 
 
 class Tail:
@@ -178,7 +180,8 @@ async def _drain(
 @asynccontextmanager
 async def _reader(settings: Settings, wait_s: float, reset: str) -> AsyncIterator[Any]:
     def create() -> Any:
-        return AIOKafkaConsumer(**(fetching(settings) | {"auto_offset_reset": reset}))
+        own = {"auto_offset_reset": reset, "fetch_max_wait_ms": SCAN_WAIT_MS}
+        return AIOKafkaConsumer(**(fetching(settings) | own))
 
     async with started(settings, create, wait_s=wait_s) as client:
         yield client
