@@ -28,7 +28,12 @@ async def test_a_named_member_that_restarts_moves_no_partition(
     listeners = {name: partial(note, name) for name in ("on_assigned", "on_revoked")}
     async with member(instance_id="one", **listeners) as one:
         async with member(instance_id="two") as two:
-            await eventually(lambda: len(one.assigned()) == 2 and len(two.assigned()) == 2)
+            # The first member is told of its part only after it has it.
+            await eventually(
+                lambda: (
+                    len(one.assigned()) == len(two.assigned()) == 2 and told[-1] == "on_assigned"
+                )
+            )
             kept, mine = two.assigned(), one.assigned()
             told.clear()
         began = time.monotonic()
