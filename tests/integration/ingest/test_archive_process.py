@@ -58,11 +58,11 @@ async def produce(settings: Settings, topic: Topic, numbers: range, seed: int = 
         await producer.flush()
 
 
-async def has_archived(settings: Settings, topic: Topic, count: int) -> None:
+async def has_archived(settings: Settings, topic: Topic, count: int, within_s: float = 60) -> None:
     async def enough() -> bool:
         return await asyncio.to_thread(rows, settings, topic) >= count
 
-    await eventually(enough, within_s=60, what=f"{count} rows of {topic.name}")
+    await eventually(enough, within_s=within_s, what=f"{count} rows of {topic.name}")
 
 
 async def same_as_the_log(settings: Settings, topic: Topic) -> None:
@@ -205,6 +205,8 @@ async def test_an_archive_that_is_away_is_waited_for(settings: Settings, tmp_pat
     await same_as_the_log(settings, EVENTS)
 
 
+@pytest.mark.long  # half a minute alone, and more than two on a busy machine
+@pytest.mark.timeout(300)
 async def test_a_broker_that_restarts_is_waited_for(
     own_kafka: ApacheKafka, settings: Settings, tmp_path: Path
 ) -> None:
@@ -216,7 +218,7 @@ async def test_a_broker_that_restarts_is_waited_for(
         await asyncio.to_thread(own_kafka.kill)
         await asyncio.to_thread(own_kafka.restart)
         await produce(own, EVENTS, range(2_000, 2_500))
-        await has_archived(own, EVENTS, 2_500)
+        await has_archived(own, EVENTS, 2_500, within_s=200)
         assert running.stop() == 0
     await same_as_the_log(own, EVENTS)
 

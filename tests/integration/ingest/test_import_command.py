@@ -18,7 +18,7 @@ import pytest
 from services.ingest.imports.embedded import PrivateServers, private_servers
 from services.local.servers import environment
 from services.local.system import System, running_system
-from shared.bus import group_lag
+from shared.bus import Tail
 from shared.settings import Settings
 from shared.topics import PURCHASES
 from tests.fixtures.retail import REAL, retail_csv
@@ -178,19 +178,21 @@ async def test_interrupted_it_goes_on_where_it_stopped(
     invoices = 40_000  # so many that a busy machine is not done before it is interrupted
     path = tmp_path / "retail.csv"
     path.write_text(retail_csv(invoices))
-    process = await asyncio.create_subprocess_exec(
-        *command(path, *UCI, "--wait", "0"),
-        env={**os.environ, **environment(embedded_settings)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
     topic = PURCHASES.named(embedded_settings.namespace)
+    # Opened before, so that the first order is seen as soon as it is there.
+    async with Tail.open(embedded_settings, [topic]) as tail:
+        process = await asyncio.create_subprocess_exec(
+            *command(path, *UCI, "--wait", "0"),
+            env={**os.environ, **environment(embedded_settings)},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
 
-    async def begun() -> bool:
-        return sum((await group_lag(embedded_settings, "onlooker", [topic])).values()) > 0
+        async def begun() -> bool:
+            return bool(await tail.poll(max_records=1, timeout_ms=50))
 
-    await eventually(begun, what="some orders sent")
-    process.send_signal(signal.SIGINT)
+        await eventually(begun, what="some orders sent")
+        process.send_signal(signal.SIGINT)
     _, errors = await process.communicate()
     assert process.returncode == 1
     assert b"interrupted; the same command goes on" in errors
