@@ -66,7 +66,7 @@ faults: setup-dev  ## kill every process and server while events flow, then look
 	@$(BIN)/python -m tests.faults $(ARGS)
 
 .PHONY: faults-long
-faults-long: setup-dev  ## the same for half an hour, each guard taken away in turn, and long tests
+faults-long: setup-dev  ## the same with more of everything, each guard taken away in turn, and long tests
 	@$(MAKE) -s kafka-jars
 	@$(BIN)/python -m tests.faults --form long $(ARGS)
 	@$(BIN)/python -m pytest -m long $(TESTS)
