@@ -48,6 +48,7 @@ PURE = (
     "services/profile/window.py",
     "services/recommend/availability.py",
     "services/recommend/candidates/*.py",
+    "services/recommend/catalogue/fields.py",
     "services/recommend/experiment.py",
     "services/recommend/explain.py",
     "services/recommend/features.py",

@@ -24,6 +24,7 @@ from services.recommend.catalogue.columns import (
     Mask,
     Rows,
 )
+from services.recommend.catalogue.fields import Fields
 from shared.catalogue import Change, ItemChanged, OfferChanged, PlacementChanged, decode, key_of
 
 ITEM: Final = "item:"
@@ -35,7 +36,8 @@ class Catalogue:
     """Items by row, offers by item, placements by name.
 
     `columns`: arrays by row, of which the first `columns.size` are in use; `version` grows with
-    every change, for whoever keeps something derived; `refused` counts unreadable records.
+    every change, for whoever keeps something derived; `fields`: columns of any item field;
+    `refused` counts unreadable records.
     """
 
     def __init__(self) -> None:
@@ -48,6 +50,7 @@ class Catalogue:
         self.refused = 0
         self._rows: dict[str, int] = {}
         self._items: dict[str, ItemChanged] = {}
+        self.fields = Fields(self._items, self._rows)
         self._offers: dict[str, OfferChanged] = {}
         self._offers_by_item: dict[str, set[str]] = {}
         self._placements: dict[str, PlacementChanged] = {}
@@ -199,6 +202,7 @@ class Catalogue:
         self._by_category.move(row, int(self.columns.category[row]), category)
         self._by_brand.move(row, int(self.columns.brand[row]), brand)
         self._write(row, change, category, brand)
+        self.fields.changed(row, change)
 
     def _write(self, row: int, change: ItemChanged, category: int, brand: int) -> None:
         columns, price = self.columns, change.price
