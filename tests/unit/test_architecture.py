@@ -65,6 +65,7 @@ PURE = (
     "shared/events.py",
     "shared/fact_types.py",
     "shared/headers.py",
+    "shared/lifetime.py",
     "shared/packed.py",
     "shared/profile.py",
     "shared/topics.py",

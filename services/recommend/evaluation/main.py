@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from services.commands.output import Report, json_option
+from services.recommend.evaluation.clv_command import clv
 from services.recommend.evaluation.methods import METHODS, SHIPPED
 from services.recommend.evaluation.next_item import evaluate
 
@@ -72,3 +73,6 @@ def next_item(
             say=lambda line: click.echo(line, err=True),
         )
         report.add(results=rows, shipped=SHIPPED)
+
+
+command.add_command(clv)
