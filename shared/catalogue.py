@@ -12,6 +12,11 @@ from msgspec import Meta, Struct
 
 from shared.events import Currency, Id, Label, Money, Timestamp
 
+Objective: TypeAlias = Literal["click", "conversion", "revenue", "margin"]
+"""What a placement is to maximise."""
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+_Categories = Annotated[list[Label], Meta(max_length=100)]
+
 
 class ItemChanged(Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="item_changed"):
     """An item as it stands now. Times are epoch ms; price is minor units of `currency`.
@@ -51,14 +56,33 @@ class OfferChanged(Struct, kw_only=True, omit_defaults=True, tag_field="type", t
     changed_at: int = 0
 
 
+class Cap(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """An item is shown to one customer at most `times` within `days`."""
+
+    times: Annotated[int, Meta(ge=1, le=1_000)]
+    days: Annotated[int, Meta(ge=1, le=90)]
+
+
 class PlacementChanged(
     Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="placement_changed"
 ):
-    """Where a storefront shows offers: what it is to maximise, and how many it shows by default."""
+    """Where a storefront shows offers: what it is to maximise, and how many it shows by default.
+
+    surprise: how far from the familiar, 0 to 1; explore_share: share of the offers that may be
+    shown to learn; None leaves both to the service. cap: how often an item is shown to one
+    customer, None for any number. only_categories: no others, where any is named;
+    never_categories: none of these; most_of_category: at most so many items of one category.
+    """
 
     placement: Id
-    objective: Literal["click", "conversion", "revenue", "margin"] = "conversion"
+    objective: Objective = "conversion"
     n: Annotated[int, Meta(ge=1, le=100)] = 10
+    surprise: Share | None = None
+    explore_share: Share | None = None
+    cap: Cap | None = None
+    only_categories: _Categories = []
+    never_categories: _Categories = []
+    most_of_category: Annotated[int, Meta(ge=1, le=100)] | None = None
     changed_at: int = 0
 
 

@@ -7,7 +7,18 @@ is kept here: profiles live in Redis, facts in the log.
 
 from typing import Any, Final
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 metadata: Final = MetaData(
     naming_convention={
@@ -73,9 +84,15 @@ placements: Final = Table(
     _id("placement"),
     Column("objective", String(16), nullable=False),
     Column("n", Integer, nullable=False),
+    Column("surprise", Float),
+    Column("explore_share", Float),
+    Column("cap", JSON(none_as_null=True)),
+    Column("only_categories", JSON, nullable=False, server_default="[]"),
+    Column("never_categories", JSON, nullable=False, server_default="[]"),
+    Column("most_of_category", Integer),
     _time("changed_at"),
 )
-"""Where a storefront shows offers: what each is to maximise, and how many it shows by default."""
+"""Where a storefront shows offers. Columns are those of `shared.catalogue.PlacementChanged`."""
 
 catalogue_outbox: Final = Table(
     "catalogue_outbox",

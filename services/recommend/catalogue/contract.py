@@ -80,4 +80,7 @@ def response(schema: Schema, description: str) -> Schema:
 def _model(kind: Kind) -> Schema:
     _, found = msgspec.json.schema_components([kind.model], ref_template="{name}")
     schema: Schema = found[kind.model.__name__]
+    for name, nested in kind.nested.items():
+        choices = schema["properties"][name]["anyOf"]
+        choices[:] = [found[nested.__name__] if "$ref" in each else each for each in choices]
     return schema

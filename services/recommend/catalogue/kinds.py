@@ -3,14 +3,16 @@
 Pure. What differs between them is said here once; repository and endpoints treat all alike.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from msgspec import structs
+import msgspec
+from msgspec import Struct, structs
 
 from services.recommend.catalogue.index import ITEM, OFFER, PLACEMENT
 from shared.catalogue import (
+    Cap,
     Change,
     ItemChanged,
     OfferChanged,
@@ -24,13 +26,14 @@ from shared.catalogue import (
 @dataclass(frozen=True, slots=True)
 class Kind:
     """`name` is also the field that holds the id; `plural` is also the name of its table, whose
-    columns are the fields of `model`."""
+    columns are the fields of `model`. nested: fields that are structs, which SQL keeps as JSON."""
 
     name: str
     plural: str
     prefix: str
     model: type[Change]
     key: Callable[[str], str]
+    nested: Mapping[str, type[Struct]] = field(default_factory=dict)
 
     @property
     def settable(self) -> frozenset[str]:
@@ -44,16 +47,24 @@ class Kind:
 
     def row(self, change: Change) -> dict[str, Any]:
         """The change as a row of the table."""
-        return structs.asdict(change)
+        row = structs.asdict(change)
+        for name in self.nested:
+            row[name] = msgspec.to_builtins(row[name])
+        return row
 
     def change(self, row: Any) -> Change:
         """The row as a change; it was validated when it was written."""
-        return self.model(**row._mapping)
+        values = dict(row._mapping)
+        for name, kind in self.nested.items():
+            values[name] = msgspec.convert(values[name], kind | None)
+        return self.model(**values)
 
 
 ITEMS: Final = Kind("item", "items", ITEM, ItemChanged, item_key)
 OFFERS: Final = Kind("offer", "offers", OFFER, OfferChanged, offer_key)
-PLACEMENTS: Final = Kind("placement", "placements", PLACEMENT, PlacementChanged, placement_key)
+PLACEMENTS: Final = Kind(
+    "placement", "placements", PLACEMENT, PlacementChanged, placement_key, {"cap": Cap}
+)
 KINDS: Final = (ITEMS, OFFERS, PLACEMENTS)
 
 

@@ -78,6 +78,18 @@ def _quoted(item: str) -> str:
         ("items", KETTLE, {"stock": None}),
         ("offers", {"items": ["a"], "percent_off": 20}, {"percent_off": 30, "valid_to": NOW}),
         ("placements", {"objective": "revenue", "n": 4}, {"n": 8}),
+        (
+            "placements",
+            {
+                "surprise": 0.3,
+                "explore_share": 0.1,
+                "cap": {"times": 3, "days": 7},
+                "only_categories": ["shoes"],
+                "never_categories": ["gifts"],
+                "most_of_category": 2,
+            },
+            {"cap": {"times": 1, "days": 1}, "surprise": None},
+        ),
     ],
 )
 async def test_every_kind_is_kept_marked_and_listed(

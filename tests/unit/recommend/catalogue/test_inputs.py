@@ -93,6 +93,12 @@ def test_a_time_without_an_offset_is_utc() -> None:
         (OFFERS, {"price": 5}, "unknown fields: 'price'"),
         (PLACEMENTS, {"objective": "joy"}, "$.objective"),
         (PLACEMENTS, {"n": 0}, "$.n"),
+        (PLACEMENTS, {"surprise": 1.5}, "$.surprise"),
+        (PLACEMENTS, {"explore_share": -0.1}, "$.explore_share"),
+        (PLACEMENTS, {"cap": {"times": 0, "days": 7}}, "$.cap.times"),
+        (PLACEMENTS, {"cap": {"times": 1}}, "$.cap"),
+        (PLACEMENTS, {"never_categories": [1]}, "$.never_categories[0]"),
+        (PLACEMENTS, {"most_of_category": 0}, "$.most_of_category"),
     ],
 )
 def test_what_is_wrong_is_named(kind: Kind, sent: Any, named: str) -> None:
