@@ -164,14 +164,19 @@ def _number(
 
 def _day(text: str, path: Path, line: int) -> float:
     """Days since 1970 in UTC."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            raise InvalidInput(f"{path}, line {line}: {text!r} is no time") from None
-        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    if not abs(seconds) < LATEST_S:
+    seconds = _seconds(text.strip())
+    if seconds is None or not abs(seconds) < LATEST_S:
         raise InvalidInput(f"{path}, line {line}: {text!r} is no time")
     return float(np.floor(seconds / DAY_S))
+
+
+def _seconds(text: str) -> float | None:
+    # a date comes first: 19970101 is one, and not a moment of August 1970
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            return float(text)
+        except ValueError:
+            return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
