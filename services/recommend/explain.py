@@ -16,7 +16,7 @@ from services.recommend.catalogue.index import Catalogue
 from services.recommend.features import FEATURES
 from services.recommend.grounds import MOST_REASONS, NOTHING, SESSION, TOGETHER, WIDTH, ground
 from services.recommend.popularity import Popularity, column_of, label_of
-from services.recommend.ranking import Shown
+from services.recommend.ranking import Ranked
 from services.recommend.situation import Situation
 from shared.catalogue import OfferChanged
 from shared.decisions import Reason, encode_text
@@ -65,7 +65,7 @@ class Explainer:
         self._shared: dict[int, str] = {}
 
     def explain(
-        self, shown: Shown, pool: Pool, sessions: SessionIndex, items: Numbers, rows: list[int]
+        self, shown: Ranked, pool: Pool, sessions: SessionIndex, items: Numbers, rows: list[int]
     ) -> list[str]:
         """Reasons of each item (number and row, side by side), the strongest first, in JSON and
         with commas between them."""

@@ -21,6 +21,10 @@ FEATURES: Final = {
     "trend": "How much the item is wanted now, logarithmic, relative to the most wanted.",
     "conversion": "Purchases a view, smoothed, against the shop's average.",
     "seen": "1 for what the shopper looked at lately and did not buy.",
+    "similar": "How like what the shopper looks at the item is, by who else likes both.",
+    "vector": "How near the item is to the shopper in the learned space.",
+    "again": "How much it is time to buy the item again, by its own and the shopper's intervals.",
+    "new": "How new the item is, 1 for the newest.",
 }
 PREFERENCES: Final = ("category", "brand", "price_band")
 """Affinity fields, in the order of their features."""

@@ -15,17 +15,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from services.recommend.asking import Ask
 from services.recommend.availability import Availability, Stock
 from services.recommend.candidates.bought_together import Pairs
+from services.recommend.candidates.first_stage import MOST_KEPT
 from services.recommend.candidates.pool import Pool, Pooling, Shopper, number, pack
 from services.recommend.candidates.sessions import NeighbourSettings, SessionIndex
 from services.recommend.candidates.trending import catalogue_order
+from services.recommend.diversity import LOOKED_AT, most_of_one, spread
 from services.recommend.experiment import draw_items
 from services.recommend.explain import CATALOGUE, Explainer, why_promoted, why_random
 from services.recommend.features import Matrix
 from services.recommend.policy import REASON_NAMES, counted, withheld_rows
 from services.recommend.popularity import Popularity
-from services.recommend.ranking import Ranker, Shown
+from services.recommend.ranking import Ranked, Ranker, Scene
 from services.recommend.situation import Situation
 from shared.decisions import (
     Arm,
@@ -84,20 +87,16 @@ class Choice:
 
 
 def decide(
-    situation: Situation,
-    knowledge: Knowledge,
-    country: str | None,
-    n: int,
-    arm: Arm,
-    moment: Moment,
+    situation: Situation, knowledge: Knowledge, ask: Ask, arm: Arm, moment: Moment
 ) -> Choice:
-    """Choose n items for this situation."""
+    """Choose offers for this situation."""
     stock, popularity = knowledge.stock, knowledge.popularity
-    available = stock.available(country, moment.now, moment.real_ms)
+    available = stock.available(ask.country, moment.now, moment.real_ms)
     if arm == "random":
-        return decide_randomly(situation, knowledge, available, n, moment)
-    limits, pairs = knowledge.neighbours, knowledge.pairs
+        return decide_randomly(situation, knowledge, available, ask.n, moment)
+    limits, pairs, ranker = knowledge.neighbours, knowledge.pairs, knowledge.ranker
     shopper = number(situation, stock, pairs, popularity, limits, moment.late)
+    most = max(MOST_KEPT, LOOKED_AT * ask.n)
     pool = knowledge.pooling.collect(
         pack(shopper, situation, stock),
         limits,
@@ -106,13 +105,15 @@ def decide(
         popularity,
         stock,
         available,
+        (ranker.first_weights, stock.id_order, most),
     )
+    ranked = ranker.rank(pool, Scene(situation, shopper, stock, popularity, ask, moment.now))
     categories = stock.catalogue.columns.category
-    shown = knowledge.ranker.choose(pool.rows, pool.features, stock.id_order, categories, n)
+    shown = ranked.at(spread(ranked.rows, categories, ask.n, most_of_one(ask.n), LOOKED_AT * ask.n))
     offers = explain_items(situation, knowledge, shopper, pool, shown, moment.now)
     fallback = rung(situation, pool)
-    if len(offers) < n:
-        fill_up(offers, shown, situation, knowledge, available, n, moment.now)
+    if len(offers) < ask.n:
+        fill_up(offers, shown, situation, knowledge, available, ask.n, moment.now)
     return Choice(
         offers=offers,
         filtered=counted(pool.withheld),
@@ -138,7 +139,7 @@ def explain_items(
     knowledge: Knowledge,
     shopper: Shopper,
     pool: Pool,
-    shown: Shown,
+    shown: Ranked,
     now: int,
 ) -> list[str]:
     """The chosen as offers, with their reasons and promotions."""
@@ -192,7 +193,7 @@ def offer_item(
 
 def fill_up(
     offers: list[str],
-    shown: Shown,
+    shown: Ranked,
     situation: Situation,
     knowledge: Knowledge,
     available: Availability,

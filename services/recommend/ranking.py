@@ -1,19 +1,24 @@
-"""Ranking: features times weights, ties by item id, and no feed of a single category.
+"""Ranking: features times weights, ties by item id.
 
 Fifth step of `pipeline`. Pure. A learned ranker takes the place of the linear one by the same
 method; the linear one stays what is fallen back on.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
-from services.recommend.arrays import Codes, Numbers, Scores
-from services.recommend.compiled import compiled
-from services.recommend.features import FEATURES, Matrix
+from services.recommend.arrays import Numbers, Scores
+from services.recommend.asking import Ask
+from services.recommend.availability import Stock
+from services.recommend.candidates.first_stage import best_places
+from services.recommend.candidates.pool import Pool, Shopper
+from services.recommend.candidates.pool_loops import FIRST
+from services.recommend.features import Matrix
+from services.recommend.popularity import Popularity
+from services.recommend.situation import Situation
 from shared.decisions import ModelName
 
 DEFAULT_WEIGHTS: Final = {
@@ -25,142 +30,81 @@ DEFAULT_WEIGHTS: Final = {
     "trend": 0.3,
     "conversion": 0.2,
     "seen": -0.3,
+    "similar": 0.5,
+    "vector": 0.1,
+    "again": 0.8,
+    "new": 0.1,
 }
 """Set by hand, for a shop whose decisions have taught nothing yet."""
 
-MOST_OF_ONE_CATEGORY: Final = 0.6
 DIGITS: Final = 1e6
-RANKED: Final = 3
-"""Candidates ranked for each that is offered: as far as another category is looked for."""
 
 
-class Shown(NamedTuple):
-    """The chosen candidates, best first, side by side; scores: to 6 digits; moved: how much each
-    feature moved each one's score."""
+class Scene(NamedTuple):
+    """What the ranker may look at beside the pool: all of one decision but the draw."""
+
+    situation: Situation
+    shopper: Shopper
+    stock: Stock
+    popularity: Popularity
+    ask: Ask
+    now: int
+
+
+class Ranked(NamedTuple):
+    """Candidates, best first, side by side; scores: to 6 digits; moved: how much each feature
+    moved each one's score."""
 
     rows: Numbers
     features: Matrix
     scores: Scores
     moved: Matrix
 
+    def at(self, places: Numbers) -> "Ranked":
+        """Those at the places, in that order."""
+        return Ranked(
+            self.rows[places], self.features[places], self.scores[places], self.moved[places]
+        )
+
 
 class Ranker(Protocol):
-    """Whatever scores candidates by their features and chooses the best."""
+    """Whatever scores candidates by their features.
+
+    first_weights: of the first stage (candidates/first_stage.py), by pool_loops.FIRST; calibrated:
+    whether scores are chances of a click.
+    """
 
     @property
     def name(self) -> ModelName: ...
 
-    def choose(
-        self, rows: Numbers, features: Matrix, id_order: Numbers, categories: Codes, n: int
-    ) -> Shown:
-        """The n candidates to offer, best first, equal scores by item id.
+    @property
+    def first_weights(self) -> Scores: ...
 
-        Of one category at most MOST_OF_ONE_CATEGORY while the best RANKED x n hold others; whoever
-        had to wait fills up what stays free. rows, features: side by side; id_order, categories:
-        by row.
-        """
+    @property
+    def calibrated(self) -> bool: ...
+
+    def rank(self, pool: Pool, scene: Scene) -> Ranked:
+        """All of the pool, best first, equal scores by item id."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class LinearRanker:
-    """A weighted sum of the features: candidates with the same features have the same score."""
+    """A weighted sum of the features, which is what the first stage made: candidates with the same
+    features have the same score."""
 
     name: ModelName
     weights: Mapping[str, float] = field(default_factory=lambda: DEFAULT_WEIGHTS)
-    _vector: Scores = field(init=False)
+    first_weights: Scores = field(init=False)
+    calibrated: bool = False
 
     def __post_init__(self) -> None:
-        weights = [float(self.weights.get(feature, 0.0)) for feature in FEATURES]
-        object.__setattr__(self, "_vector", np.array(weights))
+        weights = [float(self.weights.get(feature, 0.0)) for feature in FIRST]
+        object.__setattr__(self, "first_weights", np.array(weights))
 
-    def choose(
-        self, rows: Numbers, features: Matrix, id_order: Numbers, categories: Codes, n: int
-    ) -> Shown:
+    def rank(self, pool: Pool, scene: Scene) -> Ranked:
         """See Ranker."""
-        most = max(2, math.ceil(n * MOST_OF_ONE_CATEGORY))
-        vector = self._vector
-        return Shown(*_choose(rows, features, vector, id_order, categories, n, most, RANKED * n))
-
-
-@compiled("float64[::1](float64[:, ::1], float64[::1])")
-def _weigh(features: Matrix, weights: Scores) -> Scores:
-    # not a matrix product: that adds up in another order where its vectors of numbers end
-    scores = np.empty(len(features), dtype=np.float64)
-    for at in range(len(features)):
-        total = 0.0
-        for column in range(len(weights)):
-            total += features[at, column] * weights[column]
-        scores[at] = total
-    return scores
-
-
-@compiled("int64[::1](float64[::1], int64[::1], int64[::1], int64)")
-def _best(scores: Scores, rows: Numbers, id_order: Numbers, limit: int) -> Numbers:
-    best = np.empty(min(limit, len(scores)), dtype=np.int64)
-    held = 0
-    for place in range(len(scores)):
-        score, order = scores[place], id_order[rows[place]]
-        at = held
-        while at > 0:
-            other = best[at - 1]
-            if score < scores[other]:
-                break
-            if score == scores[other] and order > id_order[rows[other]]:
-                break
-            if at < len(best):
-                best[at] = other
-            at -= 1
-        if at < len(best):
-            best[at] = place
-            held = min(held + 1, len(best))
-    return best
-
-
-@compiled("int64[::1](int64[::1], int64[::1], int32[::1], int64, int64)")
-def _spread(ranked: Numbers, rows: Numbers, categories: Codes, n: int, most: int) -> Numbers:
-    chosen = np.empty(min(n, len(ranked)), dtype=np.int64)
-    waiting = np.empty(len(ranked), dtype=np.int64)
-    size = waits = 0
-    for place in ranked:
-        if size == len(chosen):
-            break
-        category = categories[rows[place]]
-        same = 0
-        for at in range(size):
-            same += categories[rows[chosen[at]]] == category
-        if same < most or category < 0:
-            chosen[size] = place
-            size += 1
-        else:
-            waiting[waits] = place
-            waits += 1
-    for at in range(len(chosen) - size):
-        chosen[size + at] = waiting[at]
-    return chosen
-
-
-@compiled(
-    "Tuple((int64[::1], float64[:, ::1], float64[::1], float64[:, ::1]))(int64[::1],"
-    " float64[:, ::1], float64[::1], int64[::1], int32[::1], int64, int64, int64)"
-)
-def _choose(
-    rows: Numbers,
-    features: Matrix,
-    weights: Scores,
-    id_order: Numbers,
-    categories: Codes,
-    n: int,
-    most: int,
-    limit: int,
-) -> tuple[Numbers, Matrix, Scores, Matrix]:
-    scores = _weigh(features, weights)
-    places = _spread(_best(scores, rows, id_order, limit), rows, categories, n, most)
-    shown = np.empty(len(places))
-    chosen = np.empty((len(places), features.shape[1]))
-    moved = np.empty((len(places), features.shape[1]))
-    for at in range(len(places)):
-        shown[at] = np.rint(scores[places[at]] * DIGITS) / DIGITS
-        chosen[at] = features[places[at]]
-        moved[at] = features[places[at]] * weights
-    return rows[places], chosen, shown, moved
+        places = best_places(pool.scores, pool.rows, scene.stock.id_order, len(pool.rows))
+        features = pool.features[places]
+        scores = np.rint(pool.scores[places] * DIGITS) / DIGITS
+        return Ranked(pool.rows[places], features, scores, features * self.first_weights)

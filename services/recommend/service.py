@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, NamedTuple
 
+from services.recommend.asking import Ask
 from services.recommend.decision_ids import DecisionIds
 from services.recommend.decision_log import DecisionLog
 from services.recommend.experiment import arm_of
@@ -90,7 +91,8 @@ class Recommender:
             named.identity or moment.decision_id, self.settings.salt, self.settings.random_share
         )
         n = request.n or self._default_n(request.placement)
-        choice = decide(situation, self.knowledge, request.context.country, n, arm, moment)
+        ask = Ask(n=n, country=request.context.country)
+        choice = decide(situation, self.knowledge, ask, arm, moment)
         age = None if seen is None or seen.at is None else max(0, real_ms - seen.at)
         answer = Recommendation(
             decision_id=moment.decision_id,

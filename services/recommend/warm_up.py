@@ -6,6 +6,7 @@ caches; nobody waits here.
 
 from typing import Final
 
+from services.recommend.asking import Ask
 from services.recommend.availability import Stock
 from services.recommend.candidates.bought_together import Pairs
 from services.recommend.candidates.sessions import SessionIndex
@@ -18,7 +19,7 @@ from services.recommend.request import parse_body
 from services.recommend.situation import situate
 from services.recommend.statistics import ItemStatistics, parse_bucket
 from shared.catalogue import ItemChanged
-from shared.decisions import ModelName
+from shared.decisions import Arm, ModelName
 from shared.profile import Interest, Session, View, decode_view, encode_view
 
 ITEMS: Final = 200
@@ -40,9 +41,8 @@ def warm_up() -> None:
     for turn in range(ROUNDS):
         situation = situate(parse_body(body), decode_view(packed), None)
         moment = Moment(1, 1, str(turn), lambda: False)
-        decide(
-            situation, knowledge, "DE", 10, "random" if turn % 5 == 0 else "personalised", moment
-        )
+        arm: Arm = "random" if turn % 5 == 0 else "personalised"
+        decide(situation, knowledge, Ask(n=10, country="DE"), arm, moment)
 
 
 def _shop() -> Knowledge:

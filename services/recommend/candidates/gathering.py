@@ -13,15 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.recommend.arrays import Codes, Numbers, Reasons, Scores
+from services.recommend.candidates.first_stage import going_on, heard, weigh
 from services.recommend.candidates.neighbour_loops import nearest, tally
 from services.recommend.candidates.pool_loops import (
-    COLUMNS,
     FIELDS,
     MOST_CANDIDATES,
     MOST_REASONS,
     MOST_VALUES,
     NO_COLUMN,
     SESSION,
+    SIGNALS,
     TOGETHER,
     add,
     fill,
@@ -49,6 +50,8 @@ ItemArrays: TypeAlias = tuple[
 trending, conversion."""
 Limits: TypeAlias = tuple[int, int, float, float]
 """Newest sessions looked at, neighbours kept, decay, idf (NeighbourSettings)."""
+Stage: TypeAlias = tuple[Scores, Numbers, int]
+"""First-stage weights, order of ids by row, how many go on (first_stage.py)."""
 
 LISTS: Final = "Tuple((int64[:, ::1], float64[:, ::1], int64[::1]))"
 INDEX: Final = (
@@ -156,10 +159,12 @@ def _sections(own: Numbers) -> tuple[Numbers, Numbers, Numbers, Numbers, Numbers
 
 
 @compiled(
-    "Tuple((int64[::1], float64[:, ::1], int64[::1], int64[:, ::1]))(int64[::1],"
+    "Tuple((int64[::1], float64[:, ::1], float64[:, ::1], float64[::1], int64[::1],"
+    " int64[:, ::1]))(int64[::1],"
     f" Tuple((int64, int64, float64, float64)), {INDEX}, {LISTS}, {LISTS}, int64[::1],"
     " Tuple((int64[::1], uint8[::1], boolean[::1], int32[::1], int32[::1], int8[::1],"
-    " float64[::1], float64[::1])), int64[::1], uint8[::1])"
+    " float64[::1], float64[::1])), int64[::1], uint8[::1],"
+    " Tuple((float64[::1], int64[::1], int64)))"
 )
 def gather(
     own: Numbers,
@@ -171,29 +176,35 @@ def gather(
     items: ItemArrays,
     place: Numbers,
     mark: Reasons,
-) -> tuple[Numbers, Scores, Numbers, Numbers]:
-    """The allowed candidates' rows and features; how many each source found and how many each
-    reason code withheld; the neighbours (see neighbours_of)."""
+    stage: Stage,
+) -> tuple[Numbers, Scores, Scores, Scores, Numbers, Numbers]:
+    """The allowed candidates that go on to the ranker: rows, signals, first-stage features
+    and scores; how many each source found and how many each reason code withheld; the neighbours
+    (see neighbours_of)."""
     row_of, general, repeatable, category, brand, price_band, trending, conversion = items
     seen, asked, anchors, groups, lengths, begin = _sections(own)
     alike, votes, sessions = neighbours_of(asked, index, limits)
     pooled = np.empty(MOST_CANDIDATES, dtype=np.int64)
-    scores = np.zeros((COLUMNS, MOST_CANDIDATES))
+    signals = np.zeros((SIGNALS, MOST_CANDIDATES))
     size = len(general)
-    count = add(alike, votes, SESSION, row_of, pooled, scores, 0, place, size)
+    count = add(alike, votes, SESSION, row_of, pooled, signals, 0, place, size)
     count, together, liked = _add_lists(
-        anchors, groups, wanted, partners, members, row_of, pooled, scores, count, place, size
+        anchors, groups, wanted, partners, members, row_of, pooled, signals, count, place, size
     )
-    note(seen, row_of, pooled, scores, count, place, size)
+    note(seen, row_of, pooled, signals, count, place, size)
     end = begin + lengths.sum()
     named = named_rows(own[begin:end], lengths, row_of, repeatable)
     facts = np.zeros(SOURCES + MOST_REASONS, dtype=np.int64)
     facts[0], facts[1], facts[2], facts[3] = len(alike), together, liked, len(wanted)
-    count = keep(pooled, scores, count, general, named[0], named[1], mark, facts[SOURCES:])
+    count = keep(pooled, signals, count, general, named[0], named[1], mark, facts[SOURCES:])
     middle = end + FIELDS * MOST_VALUES
     weights = shares(own[middle:])
     codes = own[end:middle]
     features = fill(
-        pooled, scores, count, category, brand, price_band, codes, weights, trending, conversion
+        pooled, signals, count, category, brand, price_band, codes, weights, trending, conversion
     )
-    return pooled[:count], features, facts, sessions
+    first, id_order, most = stage
+    scores = weigh(features, first)
+    rows = pooled[:count]
+    best = going_on(scores, signals, rows, id_order, most)
+    return rows[best], heard(signals, best), features[best], scores[best], facts, sessions

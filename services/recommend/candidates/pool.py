@@ -11,11 +11,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from services.recommend.arrays import Numbers, Reasons, grown
+from services.recommend.arrays import Numbers, Reasons, Scores, grown
 from services.recommend.availability import Availability, Stock
 from services.recommend.candidates.affinity import Tastes, preferred, tastes_of
 from services.recommend.candidates.bought_together import Pairs
-from services.recommend.candidates.gathering import LENGTHS, SOURCES, gather
+from services.recommend.candidates.gathering import LENGTHS, SOURCES, Stage, gather
 from services.recommend.candidates.pool_loops import MOST_VALUES
 from services.recommend.candidates.sessions import NeighbourSettings, SessionIndex
 from services.recommend.candidates.trending import trending
@@ -44,12 +44,16 @@ class Shopper(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """Rows that may be offered, each once, in the order found; their features, a row each; how
-    many candidates each source found and each reason code withheld; the neighbours, as gathering's
-    neighbours_of gives them; what all of it was found for (see `pack`)."""
+    """Rows that may be offered and go on to the ranker, each once; what sources said of them
+    (pool_loops.SESSION ..., a row a signal); first-stage features (FIRST), a row a candidate, and
+    scores; how many candidates each source found and each
+    reason code withheld; the neighbours, as gathering's neighbours_of gives them; what all of it
+    was found for (see `pack`)."""
 
     rows: Numbers
+    signals: Matrix
     features: Matrix
+    scores: Scores
     found: list[int]
     withheld: list[int]
     neighbours: Numbers
@@ -83,15 +87,17 @@ class Pooling:
         popularity: Popularity,
         stock: Stock,
         available: Availability,
+        stage: Stage,
     ) -> Pool:
         """One pool out of what the sources found for `own` (see `pack`), at most MOST_CANDIDATES,
-        without what `available` withholds from everybody or own rules from this shopper."""
+        without what `available` withholds from everybody or own rules from this shopper; of them
+        those that go on to the ranker (first_stage.py)."""
         general = available.codes
         if len(general) > len(self.place) or len(general) > len(self.mark):
             self.place = grown(self.place, len(general))
             self.mark = grown(self.mark, len(general))
         columns = stock.catalogue.columns
-        rows, features, facts, neighbours = gather(
+        rows, signals, features, scores, facts, neighbours = gather(
             own,
             (limits.newest, limits.neighbours, limits.decay, limits.idf),
             sessions.arrays(),
@@ -110,9 +116,11 @@ class Pooling:
             ),
             self.place,
             self.mark,
+            stage,
         )
         counts = facts.tolist()
-        return Pool(rows, features, counts[:SOURCES], counts[SOURCES:], neighbours, own)
+        found, withheld = counts[:SOURCES], counts[SOURCES:]
+        return Pool(rows, signals, features, scores, found, withheld, neighbours, own)
 
 
 def number(

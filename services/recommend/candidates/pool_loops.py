@@ -18,9 +18,30 @@ FIELDS: Final = 3
 SESSION: Final = 0
 TOGETHER: Final = 1
 SEEN: Final = 2
+SIMILAR: Final = 3
+VECTOR: Final = 4
+AGAIN: Final = 5
+NEW: Final = 6
+PROMOTED: Final = 7
+SIGNALS: Final = 8
+"""What sources say of a candidate, 0 where they did not find it: a row each of `scores` below."""
 NO_COLUMN: Final = -1
-COLUMNS: Final = 3
-WIDTH: Final = 8
+FIRST: Final = (
+    "session",
+    "together",
+    "category",
+    "brand",
+    "price",
+    "trend",
+    "conversion",
+    "seen",
+    "similar",
+    "vector",
+    "again",
+    "new",
+)
+"""The first stage's features, by column."""
+WIDTH: Final = len(FIRST)
 
 
 @compiled(
@@ -169,4 +190,6 @@ def fill(
             features[at, 5] = trending[row]
             features[at, 6] = conversion[row]
         features[at, 7] = scores[SEEN, at]
+        for column in range(SIMILAR, PROMOTED):
+            features[at, 5 + column] = scores[column, at]
     return features

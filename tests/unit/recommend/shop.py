@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from services.recommend.asking import Ask
 from services.recommend.availability import Stock
 from services.recommend.candidates.bought_together import Pairs
 from services.recommend.candidates.sessions import SessionIndex
@@ -69,9 +70,8 @@ class Shop:
         """A decision at business time 1,000."""
         request = request or RecommendRequest()
         moment = Moment(1_000, 1_000, seed, lambda: late)
-        return decide(
-            situate(request, view, None), self.knowledge, request.context.country, n, arm, moment
-        )
+        ask = Ask(n=n, country=request.context.country)
+        return decide(situate(request, view, None), self.knowledge, ask, arm, moment)
 
 
 def ids(choice: Choice) -> list[str]:
