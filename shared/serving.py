@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import uvicorn
 
+from shared.direct_http import DirectProtocol
+
 BACKLOG: Final = 2_048
 KEEP_ALIVE_S: Final = 30
 
@@ -30,13 +32,19 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
 
-def server_of(app: Any, *, stop_timeout_s: int, date_header: bool = True) -> Server:
+def server_of(
+    app: Any,
+    *,
+    stop_timeout_s: int,
+    date_header: bool = True,
+    protocol: type[DirectProtocol] | None = None,
+) -> Server:
     """A server of the application; `serve(sockets=[...])` runs it. Once it stops it takes no new
-    request, and what is in flight has `stop_timeout_s`."""
+    request, and what is in flight has `stop_timeout_s`. protocol: a shorter way for some paths."""
     return Server(
         uvicorn.Config(
             app,
-            http="httptools",
+            http=protocol or "httptools",
             ws="none",
             lifespan="on",
             log_config=None,

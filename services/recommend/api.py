@@ -5,9 +5,10 @@ validation are what a request costs otherwise. `api_description` documents it.
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl
@@ -26,10 +27,10 @@ from services.recommend.metrics import RecommendMetrics
 from services.recommend.request import LARGEST_BODY, RecommendRequest, parse_body, parse_query
 from services.recommend.service import Recommender
 from shared.auth import RECOMMEND, Principal
+from shared.direct_http import Header, Replier, Reply
 from shared.errors import AttuneError, Busy, InvalidInput, TooLarge, Unavailable
 from shared.health import Check, routes
 
-Header: TypeAlias = tuple[bytes, bytes]
 PATH: Final = "/v1/recommend"
 JSON: Final[Header] = (b"content-type", b"application/json")
 NO_STORE: Final[Header] = (b"cache-control", b"no-store")
@@ -55,13 +56,15 @@ OpenDeciding: TypeAlias = Callable[[], AbstractAsyncContextManager[Deciding]]
 
 
 class Front:
-    """The application, with a shortcut for its busiest path past FastAPI's middleware.
+    """The application, with shortcuts for its busiest path: past FastAPI's middleware, and past
+    ASGI for what `replies` answers (shared/direct_http.py).
 
-    The same endpoint answers on both ways; the lifespan state comes with the scope."""
+    The same endpoint answers on all ways; the lifespan state comes with the scope."""
 
     def __init__(self, app: FastAPI, metrics: RecommendMetrics, origins: list[str]) -> None:
         self._app = app
         self._endpoint = RecommendEndpoint(metrics, origins)
+        self.replies: dict[bytes, Replier] = {PATH.encode(): self._endpoint.reply}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == PATH and scope["method"] in {"POST", "GET"}:
@@ -122,23 +125,38 @@ class RecommendEndpoint:
         if scope["method"] == "OPTIONS":
             await _send(send, 204, [*PREFLIGHT, *self._cors(found)], b"")
             return
+        read = partial(_request, scope, receive, found)
+        status, headers, body = await self.reply(found, read, scope["state"])
+        await _send(send, status, headers, body)
+
+    async def reply(
+        self,
+        found: dict[bytes, bytes],
+        body: bytes | Callable[[], Awaitable[RecommendRequest]],
+        state: Mapping[str, Any],
+    ) -> Reply:
+        """The reply to a POST's whole body, or to the request that `body` reads."""
         try:
-            body = await self._answer(scope, receive, found)
+            answer = await self._answer(state["deciding"], found, body)
             status, headers = 200, [JSON, NO_STORE]
         except AttuneError as error:
-            status, headers, body = failure(error)
+            status, headers, answer = failure(error)
             self._metrics.refused(error.code)
         except Exception:
             _logger.exception("request failed")
-            status, headers, body = failure(AttuneError("an error of the service's own"))
+            status, headers, answer = failure(AttuneError("an error of the service's own"))
             self._metrics.refused(AttuneError.code)
-        await _send(send, status, [*headers, *self._cors(found)], body)
+        return status, [*headers, *self._cors(found)], answer
 
-    async def _answer(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> bytes:
-        deciding: Deciding = scope["state"]["deciding"]
+    async def _answer(
+        self,
+        deciding: Deciding,
+        headers: dict[bytes, bytes],
+        body: bytes | Callable[[], Awaitable[RecommendRequest]],
+    ) -> bytes:
         principal = deciding.authenticate(_text(headers.get(b"authorization")))
         principal.require(RECOMMEND)
-        request = await _request(scope, receive, headers)
+        request = parse_body(body) if isinstance(body, bytes) else await body()
         token = _text(headers.get(b"attune-identity-token"))
         return await deciding.recommender.recommend(request, principal, token)
 

@@ -35,6 +35,7 @@ from services.recommend.numbers import ItemNumbers
 from services.recommend.pipeline import Knowledge
 from services.recommend.popularity import Popularity
 from services.recommend.ranking import LinearRanker
+from services.recommend.request import LARGEST_BODY
 from services.recommend.service import Recommender
 from services.recommend.settings import RecommendSettings
 from services.recommend.store import ProfileReader, StatisticsReader, open_redis
@@ -45,6 +46,7 @@ from shared import bus
 from shared.auth import KeyRing, open_key_ring
 from shared.auth_store import KeyStore
 from shared.database import Database
+from shared.direct_http import direct_protocol
 from shared.errors import DatabaseUnavailable, LogUnavailable, StoreUnavailable, Unavailable
 from shared.generation_store import LiveKeys
 from shared.health import Check, bind
@@ -112,7 +114,12 @@ async def serve(
     opened: list[Deciding] = []
     app = create_app(lambda: nullcontext(opened[0]), metrics, checks, origins)
     front = Front(app, metrics, origins)
-    server = server_of(front, stop_timeout_s=own.stop_timeout_s, date_header=False)
+    server = server_of(
+        front,
+        stop_timeout_s=own.stop_timeout_s,
+        date_header=False,
+        protocol=direct_protocol(front.replies, LARGEST_BODY),
+    )
     address, port = listener.getsockname()[:2]
     _logger.info("recommend starts", extra={"address": address, "port": port})
     lost: list[str] = []
