@@ -5,6 +5,7 @@ analysts beside it (`archive_columns`). Only these modules, `shared/archive*.py`
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from operator import attrgetter
 from typing import Final, Self
 
@@ -71,6 +72,17 @@ class ArchiveReader:
             if found:
                 yield found
             position, span = stop, _next_span(span, found)
+
+    def having(self, column: str, value: str, first: date, last: date) -> list[ArchivedRecord]:
+        """The records of some days (by when the log took them) with this value in one of
+        archive_columns' columns, in no order. Raises ArchiveUnavailable."""
+        quoted = value.replace("'", "''")
+        wanted = f"day >= '{first}' AND day <= '{last}' AND {column} = '{quoted}'"
+        found: list[ArchivedRecord] = []
+        with translated(self._location):
+            for batch in self._table.scan(columns=RECORD_COLUMNS, predicate=wanted):
+                found.extend(from_batch(self._topic_name, batch))
+        return found
 
     def _window(self, partition: int, start: int, stop: int) -> list[ArchivedRecord]:
         wanted = f"log_partition = {partition} AND log_offset >= {start} AND log_offset < {stop}"

@@ -53,6 +53,7 @@ __all__ = [
     "UnknownTopic",
     "ensure_topics",
     "group_lag",
+    "partition_of",
     "partitions_of",
     "ping",
     "scan",
@@ -66,6 +67,12 @@ HUNG_S = 2 * REQUEST_S
 """A client that acknowledged nothing for so long, while records wait, is given up."""
 
 _choose = DefaultPartitioner()
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Where producers put the records of this key, in a topic of so many partitions."""
+    numbers = list(range(partitions))
+    return int(_choose(key, numbers, numbers))
 
 
 class Acknowledgement:

@@ -5,8 +5,8 @@ balance, replay). Beside `bus`, which exports both.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Literal, Self, TypeAlias
 
 from aiokafka import AIOKafkaConsumer
@@ -29,6 +29,8 @@ Start: TypeAlias = Literal["earliest", "latest"] | Mapping[TopicPartition, int]
 STALLED_S = 30.0
 """A scan that reads nothing for this long gives up."""
 SCAN_RECORDS = 2_000
+FEW_RECORDS = 256
+"""So many are read through sooner than halved again."""
 SCAN_WAIT_MS = 10
 """At the end of one partition the broker holds its answer back for so long, and the next waits."""
 
@@ -127,7 +129,7 @@ class RangeReader:
 
     async def read(
         self, partition: TopicPartition, start: int, end: int
-    ) -> AsyncIterator[list[Record]]:
+    ) -> AsyncGenerator[list[Record], None]:
         """The records from offset `start` up to `end`. Raises LogUnavailable when it stalls."""
         if start >= end:
             return
@@ -137,6 +139,29 @@ class RangeReader:
             self._client.seek(where, start)
         async for records in _drain(self._client, self._settings, {where: start}, {where: end}):
             yield records
+
+    async def bounds(self, topic: str) -> list[tuple[int, int]]:
+        """Of each partition the first offset that is still there and the one of its next record.
+        Raises UnknownTopic."""
+        with translated(self._settings):
+            partitions = await _partitions(self._client, [topic])
+            begins = await self._client.beginning_offsets(partitions)
+            ends = await self._client.end_offsets(partitions)
+        return [(begins[partition], ends[partition]) for partition in partitions]
+
+    async def since(self, partition: TopicPartition, time_ms: int, begin: int, end: int) -> int:
+        """An offset that the first record of this time or later, by its timestamp, lies at or not
+        far behind: by halving, since a broker's own index of times cannot be relied on (the
+        embedded one has none). `begin`, `end`: the partition's bounds."""
+        while end - begin > FEW_RECORDS:
+            middle = (begin + end) // 2
+            async with aclosing(self.read(partition, middle, end)) as reading:
+                found = await anext(reading, None)
+            if found is None or found[0].timestamp >= time_ms:
+                end = middle
+            else:
+                begin = found[0].offset + 1
+        return begin
 
 
 def _refuse_truncated(begins: Mapping[KafkaPartition, int]) -> None:

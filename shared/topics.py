@@ -38,7 +38,7 @@ DEAD_LETTERS: Final = Topic(
 )
 EVENTS: Final = Topic("events", "canonical facts", "identity", -1)
 CATALOGUE: Final = Topic("catalogue", "item_changed", "item", -1, cleanup="compact", partitions=1)
-DECISIONS: Final = Topic("decisions", "decision records", "identity", 90 * DAY_MS)
+DECISIONS: Final = Topic("decisions", "decision records", "decision id", 90 * DAY_MS)
 SUPPRESSIONS: Final = Topic("suppressions", "messages not sent, and why", "customer", 30 * DAY_MS)
 
 INGEST_GROUP: Final = "ingest"

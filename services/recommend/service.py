@@ -161,7 +161,8 @@ def _record(
     encoded: bytes,
     choice: Choice,
 ) -> tuple[bytes, bytes]:
-    """The record's key and content. The identity token is no part of it."""
+    """The record's key, by which decision_lookup finds it, and its content. The identity token is
+    no part of it."""
     context = request.context
     asked: dict[str, Any] = {"n": request.n}
     if context.country:
@@ -186,4 +187,4 @@ def _record(
         feature_values=as_rows(choice.features, len(choice.offers)),
         propensities=choice.propensities,
     )
-    return (named.identity or decision_id).encode(), encode_decision(decision)
+    return decision_id.encode(), encode_decision(decision)

@@ -171,7 +171,7 @@ async def test_a_profile_is_answered_with_reasons_and_a_record_is_left(
                 for record in records:
                     decision = decode_decision(record.value or b"")
                     if decision.decision_id == answer["decision_id"]:
-                        assert record.key == b"c:known"
+                        assert record.key == decision.decision_id.encode()
                         return decision
             return None
 
