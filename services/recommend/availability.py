@@ -5,14 +5,17 @@ country, so that a request filters by indexing. Pure: times are arguments.
 """
 
 from bisect import bisect_left
+from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from services.recommend.arrays import NO_NUMBERS, Numbers, Reasons, grown
+from services.recommend.catalogue.columns import Mask
 from services.recommend.catalogue.index import Catalogue
 from services.recommend.numbers import ItemNumbers
+from services.recommend.seasons import in_season, next_month
 from shared.decisions import encode_text
 
 OFFERABLE: Final = 0
@@ -26,26 +29,35 @@ AVAILABILITY_NAMES: Final = (
     "not_yet_valid",
     "no_longer_valid",
     "country",
+    "season",
+    "age",
+    "category",
+    "filtered",
 )
-"""Why an item may be offered to nobody (in this country, now), by code."""
+"""Why an item may be offered to nobody (in this country, now), by code; the last three by what one
+call asks for (restrictions.py)."""
+AGE: Final = AVAILABILITY_NAMES.index("age")
+CATEGORY: Final = AVAILABILITY_NAMES.index("category")
+FILTERED: Final = AVAILABILITY_NAMES.index("filtered")
 
 NO_ROW: Final = -1
 REFRESH_MS: Final = 100
 """How long a request may miss a change of the catalogue."""
 MOST_COUNTRIES: Final = 64
-FOREVER: Final = 1 << 62
 FEW_ROWS: Final = 100
 
 
 @dataclass(slots=True)
 class Availability:
     """Codes by row for one country; `version` of the catalogue they were made of, `until` the
-    business time at which the next one changes by itself, `made` the real ms they were made at."""
+    business time at which the next one changes by itself, `made` the real ms they were made at;
+    `ages`: the least ages that any item asks for, ascending."""
 
     codes: Reasons
     version: int
     until: int
     made: int
+    ages: list[int]
     _eligible: Numbers | None = None
     _withheld: dict[int, int] | None = None
 
@@ -65,9 +77,18 @@ class Availability:
         return self._withheld
 
 
+class Restricted(NamedTuple):
+    """What was made of `base` for a call's terms, of which `mask` was the filters'."""
+
+    base: Availability
+    mask: Mask | None
+    available: Availability
+
+
 def judge(catalogue: Catalogue, country: str | None, now: int, real_ms: int) -> Availability:
     """Judge every row of the catalogue: the first rule that withholds it, in the order of
-    AVAILABILITY_NAMES. Without a country only items that may be shown everywhere pass."""
+    AVAILABILITY_NAMES. Without a country only items that may be shown everywhere pass, and are in
+    season everywhere."""
     columns, size = catalogue.columns, catalogue.columns.size
     rows = np.arange(size, dtype=np.int32)
     starts, ends = columns.valid_from[:size], columns.valid_to[:size]
@@ -79,15 +100,17 @@ def judge(catalogue: Catalogue, country: str | None, now: int, real_ms: int) -> 
         starts > now,
         ends <= now,
         ~catalogue.shown_in(rows, country),
+        ~in_season(columns.seasons[:size], country, now),
     )
     codes = np.zeros(size, dtype=np.uint8)
     for code, broken in reversed(list(enumerate(rules, start=1))):
         codes[broken] = code
-    until = FOREVER
+    until = next_month(now)
     for boundary in (starts, ends):
         ahead = boundary[boundary > now]
         until = min(until, int(ahead.min())) if len(ahead) else until
-    return Availability(codes, catalogue.version, until, real_ms)
+    ages = np.unique(columns.min_age[:size]).tolist()
+    return Availability(codes, catalogue.version, until, real_ms, [age for age in ages if age])
 
 
 @dataclass(slots=True)
@@ -107,6 +130,8 @@ class Stock:
     """Ids in their order, and their rows."""
     _aligned: int = 0
     _available: dict[str | None, Availability] = field(default_factory=dict)
+    restricted: OrderedDict[object, Restricted] = field(default_factory=OrderedDict)
+    """What restrictions.py made of availability for the terms of recent calls."""
 
     def available(self, country: str | None, now: int, real_ms: int) -> Availability:
         """What may be offered in a country, at most REFRESH_MS behind the catalogue."""

@@ -29,6 +29,7 @@ from services.recommend.features import Matrix
 from services.recommend.policy import REASON_NAMES, counted, withheld_rows
 from services.recommend.popularity import Popularity
 from services.recommend.ranking import Ranked, Ranker, Scene
+from services.recommend.restrictions import restrict
 from services.recommend.situation import Situation
 from shared.decisions import (
     Arm,
@@ -91,7 +92,8 @@ def decide(
 ) -> Choice:
     """Choose offers for this situation."""
     stock, popularity = knowledge.stock, knowledge.popularity
-    available = stock.available(ask.country, moment.now, moment.real_ms)
+    available = stock.available(ask.country or ask.home, moment.now, moment.real_ms)
+    available = restrict(available, ask, stock)
     if arm == "random":
         return decide_randomly(situation, knowledge, available, ask.n, moment)
     limits, pairs, ranker = knowledge.neighbours, knowledge.pairs, knowledge.ranker

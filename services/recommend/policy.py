@@ -15,7 +15,7 @@ from services.recommend.compiled import compiled
 from services.recommend.situation import Situation
 from shared.decisions import Filtered
 
-REASON_NAMES: Final = (*AVAILABILITY_NAMES, "in_cart", "bought", "dismissed", "excluded")
+REASON_NAMES: Final = (*AVAILABILITY_NAMES, "in_cart", "bought", "dismissed", "excluded", "capped")
 IN_CART: Final = REASON_NAMES.index("in_cart")
 BOUGHT: Final = REASON_NAMES.index("bought")
 DISMISSED: Final = REASON_NAMES.index("dismissed")

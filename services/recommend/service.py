@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-from services.recommend.asking import Ask
+from services.recommend.asking import Defaults, ask_of
 from services.recommend.decision_ids import DecisionIds
 from services.recommend.decision_log import DecisionLog
 from services.recommend.experiment import arm_of
@@ -34,8 +34,6 @@ from shared.decisions import (
 from shared.errors import Unauthenticated
 from shared.events import anonymous_key, customer_key
 from shared.profile import View
-
-DEFAULT_N: Final = 10
 
 
 class Named(NamedTuple):
@@ -66,6 +64,10 @@ class Recommender:
     """KeyRing.subject: the customer that an identity token proves."""
     ids: DecisionIds = field(default_factory=lambda: DecisionIds(Random().getrandbits))
     """Ids name decisions and guard nothing, so a seed from the system is random enough."""
+    defaults: Defaults = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.defaults = self.settings.defaults()
 
     async def recommend(
         self, request: RecommendRequest, principal: Principal, token: str | None
@@ -90,8 +92,8 @@ class Recommender:
         arm = arm_of(
             named.identity or moment.decision_id, self.settings.salt, self.settings.random_share
         )
-        n = request.n or self._default_n(request.placement)
-        ask = Ask(n=n, country=request.context.country)
+        placement = self.knowledge.stock.catalogue.placement(request.placement)
+        ask = ask_of(request, request.context, placement, self.defaults)
         choice = decide(situation, self.knowledge, ask, arm, moment)
         age = None if seen is None or seen.at is None else max(0, real_ms - seen.at)
         answer = Recommendation(
@@ -143,10 +145,6 @@ class Recommender:
             answer if isinstance(answer, Seen) else None,
             visitor.view if isinstance(visitor, Seen) else None,
         )
-
-    def _default_n(self, placement: str) -> int:
-        known = self.knowledge.stock.catalogue.placement(placement)
-        return DEFAULT_N if known is None else known.n
 
 
 def _profile(view: View | None) -> ProfileSeen | None:

@@ -23,7 +23,7 @@ class Columns:
 
     live: the item exists; in_stock: stock is not counted or above 0; valid_from, valid_to: epoch
     ms, valid_to exclusive; price: minor units; price_band: the octave of `shared.profile`;
-    category, brand, currency, countries: codes of `Codes`.
+    category, brand, currency, countries: codes of `Codes`; seasons, min_age, margin: see terms.py.
     """
 
     def __init__(self, capacity: int = 1024) -> None:
@@ -41,6 +41,9 @@ class Columns:
         self.brand: NDArray[np.int32] = np.full(capacity, NONE, np.int32)
         self.currency: NDArray[np.int32] = np.full(capacity, NONE, np.int32)
         self.countries: NDArray[np.int32] = np.zeros(capacity, np.int32)
+        self.seasons: NDArray[np.int32] = np.zeros(capacity, np.int32)
+        self.min_age: NDArray[np.int32] = np.zeros(capacity, np.int32)
+        self.margin: NDArray[np.int64] = np.full(capacity, NONE, np.int64)
 
     def add(self) -> int:
         """The number of a new row."""

@@ -25,6 +25,7 @@ from services.recommend.catalogue.columns import (
     Rows,
 )
 from services.recommend.catalogue.fields import Fields
+from services.recommend.catalogue.terms import margin_of, min_age_of, seasons_of
 from shared.catalogue import Change, ItemChanged, OfferChanged, PlacementChanged, decode, key_of
 
 ITEM: Final = "item:"
@@ -219,6 +220,9 @@ class Catalogue:
         columns.brand[row] = brand
         columns.currency[row] = self.currencies.code(change.currency)
         columns.countries[row] = self._country_sets.code(frozenset(change.countries))
+        columns.seasons[row] = seasons_of(change)
+        columns.min_age[row] = min_age_of(change)
+        columns.margin[row] = margin_of(change)
 
     def _remove_item(self, item: str) -> None:
         if self._items.pop(item, None) is None:

@@ -66,14 +66,22 @@ class Shop:
         arm: Arm = "personalised",
         late: bool = False,
         seed: str = "decision",
+        now: int = 1_000,
+        **terms: Any,
     ) -> Choice:
-        """A decision at business time 1,000."""
+        """A decision at business time `now`; terms: of Ask."""
         request = request or RecommendRequest()
-        moment = Moment(1_000, 1_000, seed, lambda: late)
-        ask = Ask(n=n, country=request.context.country)
+        moment = Moment(now, now, seed, lambda: late)
+        context = request.context
+        ask = Ask(**({"n": n, "country": context.country, "age": context.age} | terms))
         return decide(situate(request, view, None), self.knowledge, ask, arm, moment)
 
 
 def ids(choice: Choice) -> list[str]:
     """The offered items in order."""
     return [item.id for item in choice.items]
+
+
+def withheld(choice: Choice) -> dict[str, int]:
+    """How many candidates each rule withheld."""
+    return {entry.reason: entry.count for entry in choice.filtered}

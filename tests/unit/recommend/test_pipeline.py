@@ -7,11 +7,7 @@ import pytest
 from services.recommend.request import Context, RecommendRequest
 from shared.catalogue import OfferChanged
 from shared.profile import BOUGHT, VIEWED, Interest, Session, View
-from tests.unit.recommend.shop import ITEMS, Shop, ids
-
-
-def withheld(choice: object) -> dict[str, int]:
-    return {entry.reason: entry.count for entry in choice.filtered}  # type: ignore[attr-defined]
+from tests.unit.recommend.shop import ITEMS, Shop, ids, withheld
 
 
 def test_session_neighbours_come_with_the_shoppers_own_event() -> None:
