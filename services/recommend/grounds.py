@@ -8,13 +8,8 @@ from typing import Final
 import numpy as np
 
 from services.recommend.arrays import Numbers
-from services.recommend.candidates.gathering import (
-    INDEX,
-    LISTS,
-    SessionArrays,
-    weight_of,
-)
-from services.recommend.candidates.neighbour_loops import holders
+from services.recommend.candidates.gathering import LISTS, weight_of
+from services.recommend.candidates.neighbour_loops import INDEX, SessionArrays, holders
 from services.recommend.candidates.short_lists import ListArrays
 from services.recommend.compiled import compiled
 from services.recommend.features import FEATURES, Matrix

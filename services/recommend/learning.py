@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from services.recommend.candidates.bought_together import Pairs
-from services.recommend.candidates.sessions import LONGEST_SESSION, SessionIndex
+from services.recommend.candidates.neighbour_weights import LONGEST_SESSION
+from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.numbers import NO_ITEM, ItemNumbers
 
 IDLE_MS: Final = 30 * 60 * 1_000

@@ -19,8 +19,9 @@ from services.recommend.asking import Ask
 from services.recommend.availability import Availability, Stock
 from services.recommend.candidates.bought_together import Pairs
 from services.recommend.candidates.first_stage import MOST_KEPT
+from services.recommend.candidates.neighbour_weights import NeighbourSettings
 from services.recommend.candidates.pool import Pool, Pooling, Shopper, number, pack
-from services.recommend.candidates.sessions import NeighbourSettings, SessionIndex
+from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.candidates.trending import catalogue_order
 from services.recommend.diversity import LOOKED_AT, most_of_one, spread
 from services.recommend.experiment import draw_items

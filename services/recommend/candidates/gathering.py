@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from services.recommend.arrays import Codes, Numbers, Reasons, Scores
 from services.recommend.candidates.first_stage import going_on, heard, weigh
-from services.recommend.candidates.neighbour_loops import nearest, tally
+from services.recommend.candidates.neighbour_loops import INDEX, LIMITS, Limits, SessionArrays
+from services.recommend.candidates.neighbours import neighbours_of
 from services.recommend.candidates.pool_loops import (
     FIELDS,
     MOST_CANDIDATES,
@@ -36,28 +37,16 @@ from services.recommend.policy import named_rows
 
 LENGTHS: Final = 8
 SOURCES: Final = 4
-MOST_OF_SESSIONS: Final = 300
-"""Items of session neighbours that become candidates."""
 
-SessionArrays: TypeAlias = tuple[
-    Numbers, Numbers, Numbers, int, int, Numbers, Codes, Codes, Numbers, Numbers
-]
-"""SessionIndex.arrays()."""
 ItemArrays: TypeAlias = tuple[
     Numbers, Reasons, NDArray[np.bool_], Codes, Codes, NDArray[np.int8], Scores, Scores
 ]
 """row_of by item number; then by row: availability, repeatable, category, brand, price band,
 trending, conversion."""
-Limits: TypeAlias = tuple[int, int, float, float]
-"""Newest sessions looked at, neighbours kept, decay, idf (NeighbourSettings)."""
 Stage: TypeAlias = tuple[Scores, Numbers, int]
 """First-stage weights, order of ids by row, how many go on (first_stage.py)."""
 
 LISTS: Final = "Tuple((int64[:, ::1], float64[:, ::1], int64[::1]))"
-INDEX: Final = (
-    "Tuple((int64[::1], int64[::1], int64[::1], int64, int64, int64[::1], int32[:, ::1],"
-    " int32[::1], int64[::1], int64[::1]))"
-)
 
 
 @compiled("float64(int64)")
@@ -65,41 +54,6 @@ def weight_of(place: int) -> float:
     """How much an anchor counts: the later it stands the less, since the newest cart item is what
     is being completed."""
     return 1.0 / (1.0 + 0.1 * place)
-
-
-@compiled("Tuple((int64[::1], float64[::1]))(int64[::1], float64[::1], int64)")
-def best(items: Numbers, scores: Scores, most: int) -> tuple[Numbers, Scores]:
-    """The `most` with the highest scores, of equal ones those with the lowest numbers."""
-    if len(items) <= most:
-        return items, scores
-    threshold = np.partition(scores, len(scores) - most)[len(scores) - most]
-    above = np.flatnonzero(scores > threshold)
-    equal = np.flatnonzero(scores == threshold)
-    equal = equal[np.argsort(items[equal])][: most - len(above)]
-    kept = np.concatenate((above, equal))
-    return items[kept], scores[kept]
-
-
-@compiled(
-    f"Tuple((int64[::1], float64[::1], int64[:, ::1]))(int64[::1], {INDEX},"
-    " Tuple((int64, int64, float64, float64)))"
-)
-def neighbours_of(
-    asked: Numbers, index: SessionArrays, limits: Limits
-) -> tuple[Numbers, Scores, Numbers]:
-    """What sessions like this one looked at, with votes; and those sessions: the row where each
-    lies, and the newest position (1 = oldest, in `asked`) it shares."""
-    starts, counts, sessions, total, capacity, sums, rows, lengths, frequency, votes = index
-    newest, neighbours, decay, idf = limits
-    places, weights, positions = nearest(
-        asked, starts, counts, sessions, total, capacity, sums, newest, neighbours, decay
-    )
-    items, scores = tally(rows, lengths, places, weights, frequency, votes, total, idf)
-    items, scores = best(items, scores, MOST_OF_SESSIONS)
-    alike = np.empty((2, len(places)), dtype=np.int64)
-    alike[0] = places
-    alike[1] = positions
-    return items, scores, alike
 
 
 @compiled(
@@ -161,7 +115,7 @@ def _sections(own: Numbers) -> tuple[Numbers, Numbers, Numbers, Numbers, Numbers
 @compiled(
     "Tuple((int64[::1], float64[:, ::1], float64[:, ::1], float64[::1], int64[::1],"
     " int64[:, ::1]))(int64[::1],"
-    f" Tuple((int64, int64, float64, float64)), {INDEX}, {LISTS}, {LISTS}, int64[::1],"
+    f" {LIMITS}, {INDEX}, {LISTS}, {LISTS}, int64[::1],"
     " Tuple((int64[::1], uint8[::1], boolean[::1], int32[::1], int32[::1], int8[::1],"
     " float64[::1], float64[::1])), int64[::1], uint8[::1],"
     " Tuple((float64[::1], int64[::1], int64)))"

@@ -1,17 +1,40 @@
-"""The loops behind session neighbours, compiled. What they mean stands in sessions.py.
+"""The sessions most like the shopper's, compiled. What it means stands in neighbour_weights.py.
 
 Scratch arrays (`sums` by row of a session, `votes` by item) are 0 before and after each call.
 """
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from services.recommend.arrays import Codes, Numbers, Scores
+from services.recommend.candidates.neighbour_weights import (
+    DECAY,
+    LENGTHS,
+    LINEAR,
+    POSITIONS,
+    RECENCY,
+)
 from services.recommend.compiled import compiled
 
-VOTE: Final = float(1 << 40)
-"""Votes are added up as whole numbers of 1 / VOTE, so that the order of adding does not matter."""
+WEIGHT: Final = 24
+"""Weights of shared items are whole numbers of 1 / (1 << WEIGHT)."""
+LIKENESS: Final = float(1 << 26)
+"""Likeness is compared in whole numbers of 1 / LIKENESS: below 21 / 2 of them, so 30 bits."""
+MOST_CLICKS: Final = 64
+"""Clicks of the shopper's session that are looked at, the newest."""
+
+SessionArrays: TypeAlias = tuple[
+    Numbers, Numbers, Numbers, int, int, Numbers, Codes, Codes, Numbers, Numbers
+]
+"""SessionIndex.arrays(); in numba's words INDEX."""
+Limits: TypeAlias = tuple[int, int, int, Scores]
+"""NeighbourSettings.limits(); in numba's words LIMITS."""
+INDEX: Final = (
+    "Tuple((int64[::1], int64[::1], int64[::1], int64, int64, int64[::1], int32[:, ::1],"
+    " int32[::1], int64[::1], int64[::1]))"
+)
+LIMITS: Final = "Tuple((int64, int64, int64, float64[::1]))"
 
 
 @compiled("int64(int64, int64)")
@@ -26,38 +49,52 @@ def row_of(session: int, turn: int, capacity: int) -> int:
     return session - turn if session >= turn else session - turn + capacity
 
 
-@compiled(
-    "int64[::1](int64[::1], int64[::1], int64[::1], int64[::1], int64, int64, int64[::1], int64)"
-)
-def gather(
-    asked: Numbers,
-    starts: Numbers,
-    counts: Numbers,
-    sessions: Numbers,
-    total: int,
-    capacity: int,
-    sums: Numbers,
-    newest: int,
-) -> Numbers:
-    """The sessions that hold an asked item; leaves in `sums` of each the sum of the positions of
-    its items, shifted, and in the low 8 bits the newest of them."""
-    turn = beginning(total, capacity)
-    found = np.empty(len(asked) * newest, dtype=np.int64)
-    size = 0
-    for position in range(1, len(asked) + 1):
+@compiled("int64[::1](int64[::1])")
+def distinct(asked: Numbers) -> Numbers:
+    """Positions (1 = oldest) in `asked` of its items, each where it was last seen, the newest
+    first; of the last MOST_CLICKS clicks."""
+    found = np.empty(min(len(asked), MOST_CLICKS), dtype=np.int64)
+    count = 0
+    for position in range(len(asked), max(len(asked) - MOST_CLICKS, 0), -1):
         item = asked[position - 1]
+        known = item == 0
+        for at in range(count):
+            known = known or asked[found[at] - 1] == item
+        if not known:
+            found[count] = position
+            count += 1
+    return found[:count].copy()
+
+
+@compiled(f"int64[::1](int64[::1], int64[::1], {INDEX}, int64, float64[::1])")
+def gather(
+    asked: Numbers, own: Numbers, index: SessionArrays, newest: int, weights: Scores
+) -> Numbers:
+    """The sessions that hold an item of `asked` named by `own` (see distinct); leaves in `sums` of
+    each the weights of its items in whole numbers of 1 / WEIGHT, shifted, and in the low 8 bits
+    one more than the place in `own` of the newest of them."""
+    starts, counts, sessions, total, capacity, sums, _, _, _, _ = index
+    turn = beginning(total, capacity)
+    found = np.empty(len(own) * newest, dtype=np.int64)
+    size = 0
+    for at in range(len(own) - 1, -1, -1):
+        item = asked[own[at] - 1]
         if item >= len(starts):
             continue
+        if weights[LINEAR] != 0.0:
+            weight = (len(own) - at) << WEIGHT
+        else:
+            weight = int(weights[POSITIONS + at] * (1 << WEIGHT) + 0.5)
         end = starts[item] + counts[item]
-        for at in range(max(starts[item], end - newest), end):
-            session = sessions[at]
+        for entry in range(max(starts[item], end - newest), end):
+            session = sessions[entry]
             if session < total - capacity:
                 continue
             place = row_of(session, turn, capacity)
             if sums[place] == 0:
                 found[size] = session
                 size += 1
-            sums[place] = (((sums[place] >> 8) + position) << 8) | position
+            sums[place] = (((sums[place] >> 8) + weight) << 8) | (at + 1)
     return found[:size].copy()
 
 
@@ -89,89 +126,58 @@ def highest(values: Numbers, most: int) -> Numbers:
     return kept[place:].copy()
 
 
+@compiled(f"float64[::1](int64[::1], int64, {INDEX}, float64[::1])")
+def likeness(found: Numbers, items: int, index: SessionArrays, weights: Scores) -> Scores:
+    """How much each of these sessions is like the one with so many items that `gather` was asked
+    for."""
+    _, _, _, total, capacity, sums, _, lengths, _, _ = index
+    turn = beginning(total, capacity)
+    unit = 1.0 / (1 << WEIGHT)
+    if weights[LINEAR] != 0.0:
+        unit /= items
+    alike = np.empty(len(found))
+    for at in range(len(found)):
+        place = row_of(found[at], turn, capacity)
+        alike[at] = (sums[place] >> 8) * unit * weights[LENGTHS + lengths[place]]
+        if weights[RECENCY] > 0.0:
+            alike[at] *= np.exp((found[at] - total + 1) / weights[RECENCY])
+    return alike
+
+
 @compiled(
-    "Tuple((int64[::1], float64[::1], int64[::1]))(int64[::1], int64[::1], int64[::1], int64[::1],"
-    " int64, int64, int64[::1], int64, int64, float64)"
+    f"Tuple((int64[::1], float64[::1], int64[::1]))(int64[::1], int64[::1], {INDEX}, {LIMITS})"
 )
 def nearest(
-    asked: Numbers,
-    starts: Numbers,
-    counts: Numbers,
-    sessions: Numbers,
-    total: int,
-    capacity: int,
-    sums: Numbers,
-    newest: int,
-    neighbours: int,
-    decay: float,
+    asked: Numbers, own: Numbers, index: SessionArrays, limits: Limits
 ) -> tuple[Numbers, Scores, Numbers]:
-    """Rows, votes and newest shared positions of the sessions most like the asked items.
-
-    starts, counts, sessions: see Postings."""
-    found = gather(asked, starts, counts, sessions, total, capacity, sums, newest)
+    """Rows and votes of the sessions most like the asked one, and the place in `own` of the newest
+    item they share. Equally alike: the newer one."""
+    total, capacity, sums = index[3], index[4], index[5]
+    newest, neighbours, last_items, weights = limits
+    own = own[:last_items]
+    found = gather(asked, own, index, newest, weights)
     kept = highest(found, newest)
+    alike = likeness(kept, len(own), index, weights)
     turn = beginning(total, capacity)
     if len(kept) > neighbours:
-        likeness = np.empty(len(kept), dtype=np.int64)
+        order = np.empty(len(kept), dtype=np.int64)
         oldest = total - capacity
         for at in range(len(kept)):
-            likeness[at] = ((sums[row_of(kept[at], turn, capacity)] >> 8) << 40) + (
-                kept[at] - oldest
-            )
-        chosen = highest(likeness, neighbours)
+            order[at] = (np.int64(alike[at] * LIKENESS + 0.5) << 32) + (kept[at] - oldest)
+        chosen = highest(order, neighbours)
         kept = np.empty(len(chosen), dtype=np.int64)
         for at in range(len(chosen)):
-            kept[at] = (chosen[at] & ((1 << 40) - 1)) + oldest
+            kept[at] = (chosen[at] & ((1 << 32) - 1)) + oldest
+        alike = likeness(kept, len(own), index, weights)
     places = np.empty(len(kept), dtype=np.int64)
-    votes = np.empty(len(kept), dtype=np.float64)
-    positions = np.empty(len(kept), dtype=np.int64)
+    shared = np.empty(len(kept), dtype=np.int64)
     for at in range(len(kept)):
-        place = row_of(kept[at], turn, capacity)
-        places[at] = place
-        positions[at] = sums[place] & 255
-        weight = 1.0 - decay * (len(asked) - positions[at] + 1)
-        votes[at] = (sums[place] >> 8) / len(asked) * max(weight, 0.0)
+        places[at] = row_of(kept[at], turn, capacity)
+        shared[at] = (sums[places[at]] & 255) - 1
+        alike[at] *= max(1.0 - weights[DECAY] * (shared[at] + 1), 0.0)
     for at in range(len(found)):
         sums[row_of(found[at], turn, capacity)] = 0
-    return places, votes, positions
-
-
-@compiled(
-    "Tuple((int64[::1], float64[::1]))(int32[:, ::1], int32[::1], int64[::1], float64[::1],"
-    " int64[::1], int64[::1], int64, float64)"
-)
-def tally(
-    rows: Codes,
-    lengths: Codes,
-    places: Numbers,
-    weights: Scores,
-    frequency: Numbers,
-    votes: Numbers,
-    total: int,
-    idf: float,
-) -> tuple[Numbers, Scores]:
-    """The items of the sessions in `places`, each once, and the sum of those sessions' weights,
-    raised by rarity."""
-    items = np.empty(len(places) * rows.shape[1], dtype=np.int64)
-    size = 0
-    for at in range(len(places)):
-        vote = np.int64(weights[at] * VOTE + 0.5)
-        if vote == 0:
-            continue
-        for column in range(lengths[places[at]]):
-            item = rows[places[at], column]
-            if votes[item] == 0:
-                items[size] = item
-                size += 1
-            votes[item] += vote
-    items = items[:size].copy()
-    scores = np.empty(size, dtype=np.float64)
-    for at in range(size):
-        item = items[at]
-        rarity = np.log(total / frequency[item]) if idf != 0.0 else 0.0
-        scores[at] = votes[item] / VOTE * (1.0 + idf * rarity)
-        votes[item] = 0
-    return items, scores
+    return places, alike, shared
 
 
 @compiled(

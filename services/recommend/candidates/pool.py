@@ -16,8 +16,9 @@ from services.recommend.availability import Availability, Stock
 from services.recommend.candidates.affinity import Tastes, preferred, tastes_of
 from services.recommend.candidates.bought_together import Pairs
 from services.recommend.candidates.gathering import LENGTHS, SOURCES, Stage, gather
+from services.recommend.candidates.neighbour_weights import NeighbourSettings
 from services.recommend.candidates.pool_loops import MOST_VALUES
-from services.recommend.candidates.sessions import NeighbourSettings, SessionIndex
+from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.candidates.trending import trending
 from services.recommend.features import PREFERENCES, Matrix
 from services.recommend.numbers import NO_ITEM
@@ -99,7 +100,7 @@ class Pooling:
         columns = stock.catalogue.columns
         rows, signals, features, scores, facts, neighbours = gather(
             own,
-            (limits.newest, limits.neighbours, limits.decay, limits.idf),
+            limits.limits(),
             sessions.arrays(),
             pairs.lists.arrays(),
             popularity.lists.arrays(),
@@ -141,7 +142,7 @@ def number(
     anchors = numbers.known_among(situation.anchors)
     return Shopper(
         session,
-        session[-limits.last_items :],
+        session,
         anchors,
         list(map(pairs.place, anchors)),
         tastes,

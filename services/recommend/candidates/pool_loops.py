@@ -173,14 +173,17 @@ def fill(
     conversion: Scores,
 ) -> Scores:
     """The features of the kept candidates, a row each."""
+    # against the best of what is new to the shopper: neighbours name what was seen a moment ago
+    # many times as strongly, and beside it all else would look alike
     greatest = 0.0
     for at in range(count):
-        greatest = max(greatest, scores[SESSION, at])
+        if scores[SEEN, at] == 0.0:
+            greatest = max(greatest, scores[SESSION, at])
     features = np.zeros((count, WIDTH))
     for at in range(count):
         row = rows[at]
-        if greatest > 0.0:
-            features[at, 0] = scores[SESSION, at] / greatest
+        if scores[SESSION, at] > 0.0:
+            features[at, 0] = min(scores[SESSION, at] / greatest, 1.0)
         features[at, 1] = scores[TOGETHER, at]
         features[at, 2] = _share(category[row], 0, codes, shares)
         features[at, 3] = _share(brand[row], 1, codes, shares)

@@ -1,49 +1,20 @@
-"""Session neighbours (VMIS-kNN): what did shoppers with a session like this one look at?
+"""The index of sessions: what was looked at together, and by item the newest sessions with it.
 
-Candidates of `pipeline`. The index holds the newest sessions; training fills it, the live tail
-extends it while sessions run. After Kersbergen, Sprangers and Schelter, "Serenade", SIGMOD 2022.
+Training fills it, the live tail extends it while sessions run, `neighbours_of` (neighbours.py)
+finds in it. The structure is that of VMIS-kNN: Kersbergen, Sprangers and Schelter, "Serenade",
+SIGMOD 2022.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 import numpy as np
 
-from services.recommend.arrays import Codes, Numbers, Scores, grown
-from services.recommend.candidates.gathering import SessionArrays
-from services.recommend.candidates.neighbour_loops import nearest, tally
+from services.recommend.arrays import Codes, Numbers, grown
+from services.recommend.candidates.neighbour_loops import SessionArrays
+from services.recommend.candidates.neighbour_weights import LONGEST_SESSION
 from services.recommend.candidates.postings import Postings
 from services.recommend.numbers import NO_ITEM
-
-LONGEST_SESSION: Final = 20
-"""Items kept of one session: of a longer one the first."""
-
-
-@dataclass(frozen=True, slots=True)
-class NeighbourSettings:
-    """newest: sessions looked at; neighbours: of those, the most alike; last_items: how much of
-    the shopper's session counts; decay: how fast a neighbour's vote falls with the distance of
-    the newest common item from the session's end; idf: weight of an item's rarity."""
-
-    newest: int = 100
-    neighbours: int = 100
-    last_items: int = 9
-    decay: float = 0.1
-    idf: float = 1.0
-
-
-@dataclass(slots=True)
-class Neighbours:
-    """Sessions like the asked one (`asked`: its items that count), side by side: the row where
-    each lies, its vote, and the position (1 = oldest, in the asked session) of the newest item
-    they share. Holds until the index changes."""
-
-    index: "SessionIndex"
-    asked: Numbers
-    places: Numbers
-    votes: Scores
-    positions: Numbers
 
 
 @dataclass(slots=True)
@@ -143,44 +114,3 @@ class SessionIndex:
         newest = self.postings.newest(item, limit)
         oldest = self.total - self.capacity
         return newest if oldest <= 0 else newest[newest >= oldest]
-
-
-def find_neighbours(
-    index: SessionIndex, session: Sequence[int], settings: NeighbourSettings
-) -> Neighbours | None:
-    """The sessions most like this one (items oldest first), or None where none shares an item.
-
-    Alike: the sum of the positions of the common items. Equally alike: the newer one, so the
-    same index gives the same neighbours.
-    """
-    asked = np.array(session[-settings.last_items :], dtype=np.int64)
-    postings = index.postings
-    places, votes, positions = nearest(
-        asked,
-        postings.starts,
-        postings.counts,
-        postings.sessions,
-        index.total,
-        index.capacity,
-        index.sums,
-        settings.newest,
-        settings.neighbours,
-        settings.decay,
-    )
-    return Neighbours(index, asked, places, votes, positions) if len(places) else None
-
-
-def score_neighbours(
-    index: SessionIndex, neighbours: Neighbours, idf: float
-) -> tuple[Numbers, Scores]:
-    """What the neighbours looked at: items, each once, with the votes for them."""
-    return tally(
-        index.rows,
-        index.lengths,
-        neighbours.places,
-        neighbours.votes,
-        index.frequency,
-        index.votes,
-        index.total,
-        idf,
-    )

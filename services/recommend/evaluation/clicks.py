@@ -61,11 +61,3 @@ def _rows(path: Path) -> Iterator[tuple[str, str, str]]:
                     yield fields[places[0]], fields[places[1]], fields[places[2]]
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path}: {error}") from None
-
-
-def split_by_time(
-    sessions: list[ClickSession], share: float = 0.1, most: int = 2_000
-) -> tuple[list[ClickSession], list[ClickSession]]:
-    """The earlier sessions, and the latest `share` of them (at most `most`) to choose settings."""
-    held_out = max(1, min(int(len(sessions) * share), most))
-    return sessions[:-held_out], sessions[-held_out:]

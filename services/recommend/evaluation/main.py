@@ -19,7 +19,11 @@ def command() -> None:
 
 @command.command("next-item")
 @click.option("--train", required=True, type=FILE, help="Sessions to learn from.")
-@click.option("--valid", type=FILE, help="Sessions to choose settings on; else a time split.")
+@click.option(
+    "--valid",
+    type=FILE,
+    help="Sessions to choose settings on; where few, time splits of --train, too.",
+)
 @click.option("--test", required=True, type=FILE, help="Sessions to measure on.")
 @click.option(
     "--k", default=20, show_default=True, type=click.IntRange(1, 1000), help="List length."
@@ -33,7 +37,7 @@ def command() -> None:
     "--method",
     default="all",
     show_default=True,
-    type=click.Choice([*METHODS, "shipped", "all"]),
+    type=click.Choice([*METHODS, "all"]),
     help="Which method.",
 )
 @click.option("--seed", default=1, show_default=True, help="Seed of the bootstrap.")
@@ -53,7 +57,7 @@ def next_item(
     Files are tab-separated with the header SessionId ItemId Time (seconds), plain or gzip. Clicks
     of a test session are revealed one at a time; items unseen in training are left out.
     """
-    names = {"all": list(METHODS), "shipped": [SHIPPED]}.get(method, [method])
+    names = list(METHODS) if method == "all" else [method]
     settings = {
         "train": train.name,
         "valid": valid.name if valid else None,

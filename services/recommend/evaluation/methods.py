@@ -1,124 +1,152 @@
 """The methods that `attune evaluate next-item` compares. Pure; items are numbers, 0 is none."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
 
 import numpy as np
 
-from services.recommend.arrays import NO_NUMBERS, NO_SCORES, Numbers, Scores
-from services.recommend.candidates.sessions import NeighbourSettings, SessionIndex
-from services.recommend.numbers import NO_ITEM
-from services.recommend.training.build import choose_settings, predict
+from services.recommend.arrays import NO_NUMBERS, Numbers
+from services.recommend.candidates.neighbour_weights import NeighbourSettings
+from services.recommend.candidates.neighbours import next_items, ranked
+from services.recommend.candidates.sessions import SessionIndex
+from services.recommend.training.build import HeldOut
+from services.recommend.training.neighbour_search import (
+    BLEND,
+    BLEND_DESIGNS,
+    VMIS,
+    VMIS_DESIGN,
+    VSTAN,
+    VSTAN_DESIGN,
+    Search,
+    Space,
+    with_current,
+)
 
-Found: TypeAlias = tuple[Numbers, Scores]
-
-
-@dataclass(frozen=True, slots=True)
-class NoSettings:
-    """Of a method that has nothing to choose."""
+BUDGET_S: Final = 180.0
+"""Seconds of work, as it is counted, that a method's settings are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """index: training sessions; counts: clicks by item; held_out: where settings are chosen."""
+    """sessions, index, popular: what is learned from; held_out: where settings are chosen; k: the
+    length of a list."""
 
+    sessions: Sequence[Sequence[int]]
     index: SessionIndex
-    counts: Numbers
-    held_out: Sequence[Sequence[int]]
+    popular: Numbers
+    held_out: Sequence[HeldOut]
     k: int
     keep_current: bool
+    seed: int
+    say: Callable[[str], None] = field(default=lambda _: None)
 
 
 class Method(ABC):
-    """Ranks items after the clicks seen so far (oldest first, each item once)."""
+    """Ranks items after the clicks seen so far (oldest first, with repeats)."""
 
-    def __init__(self, task: Task, settings: Any) -> None:
+    def __init__(self, task: Task) -> None:
         self.task = task
-        self.settings = settings
-
-    @classmethod
-    def choose(cls, task: Task) -> Any:
-        """The settings, a dataclass, by what does best on the held-out sessions."""
-        del task
-        return NoSettings()
+        self.settings: dict[str, Any] = {}
 
     @abstractmethod
-    def predict(self, seen: list[int]) -> Found:
-        """Items and scores, in no order."""
-
-    def allowed(self, found: Found, current: int) -> Found:
-        """Without the current item, unless the task keeps it."""
-        items, scores = found
-        if self.task.keep_current:
-            return found
-        kept = items != current
-        return items[kept], scores[kept]
+    def predict(self, seen: Numbers) -> Numbers:
+        """At most k items, best first."""
 
 
 class Popularity(Method):
     """The most clicked items, whatever was seen."""
 
-    def __init__(self, task: Task, settings: NoSettings) -> None:
-        super().__init__(task, settings)
-        order = np.lexsort((np.arange(len(task.counts)), -task.counts))[: task.k + 1]
-        order = order[task.counts[order] > 0]
-        self._found = order, task.counts[order].astype(np.float64)
-
-    def predict(self, seen: list[int]) -> Found:
+    def predict(self, seen: Numbers) -> Numbers:
         """Always the same, but for the current item."""
-        return self.allowed(self._found, seen[-1])
+        first = self.task.popular[: self.task.k + 1]
+        if not self.task.keep_current:
+            first = first[first != seen[-1]]
+        return first[: self.task.k]
 
 
 class ItemToItem(Method):
-    """Cosine of the sessions two items share, for the current item alone."""
+    """Cosine of the sessions two items share, for the current item alone: a list an item."""
 
-    def __init__(self, task: Task, settings: NoSettings) -> None:
-        super().__init__(task, settings)
-        self._known: dict[int, Found] = {}
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self._known: dict[int, Numbers] = {}
 
-    def predict(self, seen: list[int]) -> Found:
+    def predict(self, seen: Numbers) -> Numbers:
         """Partners of the newest item."""
-        item = seen[-1]
+        item = int(seen[-1])
         found = self._known.get(item)
         if found is None:
             found = self._known[item] = self._partners(item)
-        return self.allowed(found, item)
+        return found
 
-    def _partners(self, item: int) -> Found:
+    def _partners(self, item: int) -> Numbers:
         index = self.task.index
         sessions = index.newest_with(item, index.capacity)
         if not len(sessions):
-            return NO_NUMBERS, NO_SCORES
+            return NO_NUMBERS
         shared = np.bincount(index.rows[sessions % index.capacity].ravel())
-        shared[NO_ITEM] = 0
+        shared[0] = 0
+        if not self.task.keep_current:
+            shared[item] = 0
         items = np.flatnonzero(shared)
         norm = np.sqrt(index.frequency[items] * float(index.frequency[item]))
-        return items, shared[items] / norm
+        return ranked(items, shared[items] / norm, self.task.k)
 
 
 class SessionNeighbours(Method):
-    """VMIS-kNN as recommend uses it (candidates/sessions.py)."""
+    """Through the function that recommend asks (candidates/neighbours.py)."""
 
-    @classmethod
-    def choose(cls, task: Task) -> NeighbourSettings:
-        """By MRR on the held-out sessions, over the grid of training."""
-        chosen, _ = choose_settings(
-            task.index, task.held_out, k=task.k, keep_current=task.keep_current
-        )
-        return chosen
+    designs: Sequence[NeighbourSettings] = (VMIS_DESIGN,)
+    space: Space = VMIS
+    tail = False
+    """Whether what is popular follows where neighbours name fewer than k."""
 
-    def predict(self, seen: list[int]) -> Found:
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        search = Search(task.held_out, task.k, BUDGET_S)
+        chosen = search.choose(*self._searched(), task.seed)
+        task.say(f"  {chosen.tried} settings tried, MRR {chosen.mrr:.4f} on what was held out")
+        self.settings = asdict(chosen.settings)
+        self._limits = chosen.settings.limits()
+        self._arrays = task.index.arrays()
+        self._popular = task.popular if self.tail else NO_NUMBERS
+
+    def _searched(self) -> tuple[Sequence[NeighbourSettings], Space]:
+        """Where nothing weighs it down, the current item counts like any other, or is left out."""
+        designs, _ = with_current(self.designs, self.space, keep_current=False)
+        return (self.designs if self.task.keep_current else designs), self.space
+
+    def predict(self, seen: Numbers) -> Numbers:
         """What the neighbours looked at."""
-        task = self.task
-        return predict(task.index, seen, self.settings, keep_current=task.keep_current)
+        return next_items(seen, self._arrays, self._limits, self._popular, self.task.k)
+
+
+class Vstan(SessionNeighbours):
+    """With decays for the distance in both sessions and for age, and the cosine of STAN."""
+
+    designs = (VSTAN_DESIGN,)
+    space = VSTAN
+
+
+class Shipped(SessionNeighbours):
+    """What recommend answers for a session without a profile: session neighbours with all that
+    training may choose, then what is popular."""
+
+    designs = BLEND_DESIGNS
+    space = BLEND
+    tail = True
+
+    def _searched(self) -> tuple[Sequence[NeighbourSettings], Space]:
+        return with_current(self.designs, self.space, keep_current=self.task.keep_current)
 
 
 METHODS: Final[dict[str, type[Method]]] = {
     "popularity": Popularity,
     "item-to-item": ItemToItem,
     "vmis": SessionNeighbours,
+    "vstan": Vstan,
+    "shipped": Shipped,
 }
-SHIPPED: Final = "vmis"
-"""What recommend ranks a session with."""
+SHIPPED: Final = "shipped"

@@ -1,24 +1,41 @@
 """`attune evaluate next-item`: which item comes next in a session of clicks?
 
 Clicks are revealed one at a time; items unseen in training are dropped from the test. Settings
-come from the validation file or a time split of the training file, never from the test file.
+come from the validation file and time splits of the training file, never from the test file.
 """
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from services.recommend.arrays import best_first
-from services.recommend.evaluation.clicks import ClickSession, read_sessions, split_by_time
+from services.recommend.arrays import Numbers
+from services.recommend.candidates.sessions import SessionIndex
+from services.recommend.evaluation.clicks import ClickSession, read_sessions
 from services.recommend.evaluation.methods import METHODS, SHIPPED, Method, Task
-from services.recommend.evaluation.scores import Ranks, interval, rank_of
+from services.recommend.evaluation.scores import Ranks, interval
 from services.recommend.numbers import ItemNumbers
-from services.recommend.training.build import build_index, predictions
+from services.recommend.training.build import (
+    MOST_OF_ONE,
+    HeldOut,
+    build_index,
+    clicks_of,
+    hold_out,
+    popular_first,
+    predictions_of,
+)
 from shared.errors import InvalidInput
+
+ENOUGH: Final = 4_000
+"""Predictions held out; a smaller validation file is joined by time splits of the training file,
+so that settings do not fit the chance of a few hundred."""
+SPLITS: Final = 3
+SHARE: Final = 0.1
+MOST_SESSIONS: Final = 3_000
+"""Of a time split: the latest SHARE of the sessions, and no more than that."""
 
 
 @dataclass(slots=True)
@@ -65,15 +82,17 @@ def evaluate(
         raise InvalidInput("the training and the test file need at least one click each")
     numbers = ItemNumbers()
     sessions = [[numbers.number(item) for item in session.items] for session in trained]
-    held_out = [] if valid is None else _numbered(read_sessions(valid), numbers)
-    task = _task(sessions, held_out, len(numbers), k, keep_current)
-    choosing = task if valid is not None else _split(trained, k, keep_current)
+    counts = clicks_of(sessions)
+    index = build_index(sessions, max(1_024, len(sessions)))
+    popular = popular_first(counts)
+    held_out = _held_out(sessions, index, popular, valid, numbers)
+    say(f"settings are chosen on {sum(len(held.predictions[2]) for held in held_out)} predictions")
+    task = Task(sessions, index, popular, held_out, k, keep_current, seed, say)
     asked = _numbered(tested, numbers)
     outcomes = []
     for name in methods:
         say(f"{name}: choosing settings, then {len(asked)} test sessions")
-        settings = METHODS[name].choose(choosing)
-        outcomes.append(measure(name, METHODS[name](task, settings), asked, k))
+        outcomes.append(measure(name, METHODS[name](task), asked, k))
     rows = [outcome.row(seed) for outcome in outcomes]
     _compare(outcomes, rows, seed)
     return rows
@@ -83,33 +102,42 @@ def _numbered(sessions: list[ClickSession], numbers: ItemNumbers) -> list[list[i
     return [[numbers.known(item) for item in session.items] for session in sessions]
 
 
-def _split(trained: list[ClickSession], k: int, keep_current: bool) -> Task:
-    """The latest training sessions against the earlier ones: where settings are chosen without a
-    validation file."""
-    earlier, later = split_by_time(trained)
-    numbers = ItemNumbers()
-    sessions = [[numbers.number(item) for item in session.items] for session in earlier]
-    return _task(sessions, _numbered(later, numbers), len(numbers), k, keep_current)
-
-
-def _task(
-    sessions: list[list[int]], held_out: list[list[int]], items: int, k: int, keep_current: bool
-) -> Task:
-    clicks = np.array([item for session in sessions for item in session], dtype=np.int64)
-    counts = np.bincount(clicks, minlength=items)
-    index = build_index(sessions, capacity=max(1_024, len(sessions)))
-    return Task(index, counts, held_out, k, keep_current)
+def _held_out(
+    sessions: Sequence[Sequence[int]],
+    index: SessionIndex,
+    popular: Numbers,
+    valid: Path | None,
+    numbers: ItemNumbers,
+) -> list[HeldOut]:
+    """The validation file against all of the training file, and time splits of that one until
+    there are predictions enough: its latest sessions against the earlier, those before them."""
+    held_out = []
+    if valid is not None:
+        asked = predictions_of(_numbered(read_sessions(valid), numbers), ENOUGH, MOST_OF_ONE)
+        held_out.append(HeldOut(index, asked, popular))
+    size = max(1, min(int(len(sessions) * SHARE), MOST_SESSIONS))
+    for split in range(SPLITS):
+        missing = ENOUGH - sum(len(held.predictions[2]) for held in held_out)
+        end = len(sessions) - split * size
+        if missing <= 0 or end - size < 1:
+            break
+        most = min(missing, ENOUGH // 2)
+        held_out.append(hold_out(sessions[: end - size], sessions[end - size : end], most))
+    return held_out
 
 
 def measure(name: str, method: Method, asked: list[list[int]], k: int) -> Outcome:
     """Reveal the clicks of every session and time each prediction, its top k included."""
-    outcome = Outcome(name, Ranks(k), asdict(method.settings))
+    outcome = Outcome(name, Ranks(k), method.settings)
     for place, session in enumerate(asked):
-        for seen, target in predictions([session]):
+        clicks, _, targets = predictions_of([session])
+        for target in targets.tolist():
+            seen = clicks[:target]
             started = time.perf_counter_ns()
-            items, scores = best_first(*method.predict(seen), k)
+            items = method.predict(seen)
             outcome.took_us.append((time.perf_counter_ns() - started) / 1_000)
-            outcome.ranks.add(rank_of(items, scores, target))
+            found = np.flatnonzero(items == clicks[target])
+            outcome.ranks.add(int(found[0]) + 1 if len(found) else 0)
             outcome.sessions.append(place)
     return outcome
 

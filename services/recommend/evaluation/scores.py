@@ -5,19 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from services.recommend.arrays import Numbers, Scores
-
 RESAMPLES: Final = 2_000
-
-
-def rank_of(items: Numbers, scores: Scores, target: int) -> int:
-    """The place of the target, counted from 1, equal scores by ascending number; 0: not there."""
-    found = np.flatnonzero(items == target)
-    if not len(found):
-        return 0
-    score = scores[found[0]]
-    better = np.count_nonzero(scores > score)
-    return 1 + int(better) + int(np.count_nonzero((scores == score) & (items < target)))
 
 
 @dataclass(slots=True)

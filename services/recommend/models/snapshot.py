@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from services.recommend.arrays import Codes, Numbers
 from services.recommend.candidates.bought_together import Pairs
-from services.recommend.candidates.sessions import NeighbourSettings, SessionIndex
+from services.recommend.candidates.neighbour_weights import NeighbourSettings
+from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.learning import Learned
 from services.recommend.numbers import ItemNumbers
 from shared.errors import InvalidInput
@@ -42,15 +43,7 @@ class Metadata(Struct, kw_only=True):
 
     def neighbour_settings(self) -> NeighbourSettings:
         """The settings, with defaults where none were chosen."""
-        chosen = self.neighbours
-        default = NeighbourSettings()
-        return NeighbourSettings(
-            newest=int(chosen.get("newest", default.newest)),
-            neighbours=int(chosen.get("neighbours", default.neighbours)),
-            last_items=int(chosen.get("last_items", default.last_items)),
-            decay=chosen.get("decay", default.decay),
-            idf=chosen.get("idf", default.idf),
-        )
+        return NeighbourSettings.of(self.neighbours)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,91 +1,98 @@
-"""Builds the session index, chooses its settings on held-out sessions, and measures it.
+"""Builds the session index, and what is held out of it to choose and measure settings on.
 
 Second step of training, and what `attune evaluate next-item` does on files. Pure.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from services.recommend.arrays import NO_NUMBERS, NO_SCORES, Numbers, Scores
-from services.recommend.candidates.sessions import (
-    LONGEST_SESSION,
-    NeighbourSettings,
-    SessionIndex,
-    find_neighbours,
-    score_neighbours,
-)
-from services.recommend.evaluation.scores import Ranks, rank_of
+import numpy as np
 
-GRID: Final = tuple(
-    NeighbourSettings(newest=newest, neighbours=neighbours, decay=decay, idf=idf)
-    for newest in (100, 250, 500, 1_000)
-    for neighbours in (50, 100, 250)
-    for decay in (0.05, 0.1)
-    for idf in (0.0, 0.5, 1.0, 2.0)
-)
-"""Settings tried. 0.05 to 0.1: at 9 items the oldest still has a vote of 0.1 to 0.55."""
-MOST_PREDICTIONS: Final = 1_500
-"""Held-out predictions that settings are chosen on: the later ones, where there are more."""
+from services.recommend.arrays import Numbers
+from services.recommend.candidates.neighbour_weights import LONGEST_SESSION
+from services.recommend.candidates.neighbours import Predictions
+from services.recommend.candidates.sessions import SessionIndex
+
+MOST_OF_ONE: Final = 100
+"""Predictions of one session that count when settings are chosen: a robot's are not all that
+counts."""
+MOST_POPULAR: Final = 2_000
 
 
-def build_index(sessions: Iterable[Sequence[int]], capacity: int) -> SessionIndex:
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """An index, and predictions on sessions that it does not hold; popular: its items, the most
+    clicked first."""
+
+    index: SessionIndex
+    predictions: Predictions
+    popular: Numbers
+
+
+def build_index(sessions: Sequence[Sequence[int]], capacity: int) -> SessionIndex:
     """An index of the sessions, oldest first; items beyond the longest session are left out."""
+    rows = np.zeros((len(sessions), LONGEST_SESSION), dtype=np.int32)
+    for place, items in enumerate(sessions):
+        kept = [item for item in dict.fromkeys(items) if item][:LONGEST_SESSION]
+        rows[place, : len(kept)] = kept
     index = SessionIndex(capacity=capacity)
-    for items in sessions:
-        index.begin(list(dict.fromkeys(items))[:LONGEST_SESSION])
+    index.fill(rows)
     return index
 
 
-def predictions(
-    sessions: Sequence[Sequence[int]],
-) -> Iterator[tuple[list[int], int]]:
-    """Clicks revealed one at a time: what was seen so far (each item where it was last seen) and
-    the next item. Items without a number (0) were not in training and are left out."""
-    for session in sessions:
-        seen: list[int] = []
-        for item in session:
-            if not item:
-                continue
-            if seen:
-                yield list(seen), item
-            if item in seen:
-                seen.remove(item)
-            seen.append(item)
+def predictions_of(
+    sessions: Sequence[Sequence[int]], most: int | None = None, most_of_one: int | None = None
+) -> Predictions:
+    """Clicks revealed one at a time; items without a number (0) are left out.
+
+    Of more than `most` predictions about as many, of whole sessions evenly over time; of one
+    session the first `most_of_one`.
+    """
+    known = [[item for item in session if item] for session in sessions]
+    known = [session for session in known if len(session) > 1]
+    if most is not None:
+        total = sum(min(len(session) - 1, most_of_one or len(session)) for session in known)
+        known = known[:: -(-total // most) or 1]
+    begins: list[int] = []
+    targets: list[int] = []
+    begin = 0
+    for session in known:
+        count = min(len(session) - 1, most_of_one or len(session))
+        begins += [begin] * count
+        targets += range(begin + 1, begin + 1 + count)
+        begin += len(session)
+    clicks = [item for session in known for item in session]
+    return _numbers(clicks), _numbers(begins), _numbers(targets)
 
 
-def predict(
-    index: SessionIndex, seen: list[int], settings: NeighbourSettings, *, keep_current: bool
-) -> tuple[Numbers, Scores]:
-    """Items and their scores after these clicks, in no order; without the current item unless it
-    is kept."""
-    neighbours = find_neighbours(index, seen, settings)
-    if neighbours is None:
-        return NO_NUMBERS, NO_SCORES
-    items, scores = score_neighbours(index, neighbours, settings.idf)
-    if not keep_current:
-        kept = items != seen[-1]
-        items, scores = items[kept], scores[kept]
-    return items, scores
+def hold_out(
+    earlier: Sequence[Sequence[int]], later: Sequence[Sequence[int]], most: int
+) -> HeldOut:
+    """The later sessions against an index of the earlier; items new to it are left out."""
+    counts = clicks_of(earlier)
+    known = frozenset(np.flatnonzero(counts).tolist())
+    asked = [[item for item in session if item in known] for session in later]
+    return HeldOut(
+        build_index(earlier, max(1_024, len(earlier))),
+        predictions_of(asked, most, MOST_OF_ONE),
+        popular_first(counts),
+    )
 
 
-def choose_settings(
-    index: SessionIndex,
-    held_out: Sequence[Sequence[int]],
-    *,
-    k: int,
-    keep_current: bool,
-    progress: Callable[[int], None] = lambda _: None,
-) -> tuple[NeighbourSettings, float]:
-    """The settings with the best MRR@k on the held-out sessions, and that MRR; of equals the
-    cheapest, which the grid names first."""
-    asked = list(predictions(held_out))[-MOST_PREDICTIONS:]
-    best, best_mrr = GRID[0], -1.0
-    for settings in GRID:
-        ranks = Ranks(k)
-        for seen, target in asked:
-            items, scores = predict(index, seen, settings, keep_current=keep_current)
-            ranks.add(rank_of(items, scores, target))
-        if ranks.mrr > best_mrr + 1e-9:
-            best, best_mrr = settings, ranks.mrr
-        progress(1)
-    return best, max(best_mrr, 0.0)
+def clicks_of(sessions: Sequence[Sequence[int]]) -> Numbers:
+    """How often each item was clicked, by number."""
+    clicks = _numbers([item for session in sessions for item in session])
+    counts = np.bincount(clicks, minlength=1).astype(np.int64)
+    counts[0] = 0
+    return counts
+
+
+def popular_first(counts: Numbers) -> Numbers:
+    """The most clicked items, at most MOST_POPULAR, equal ones by number."""
+    order = np.lexsort((np.arange(len(counts)), -counts))[:MOST_POPULAR]
+    return order[counts[order] > 0].astype(np.int64)
+
+
+def _numbers(values: Sequence[int]) -> Numbers:
+    return np.array(values, dtype=np.int64)

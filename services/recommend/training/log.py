@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from services.recommend.candidates.bought_together import Pairs
-from services.recommend.candidates.sessions import LONGEST_SESSION
+from services.recommend.candidates.neighbour_weights import LONGEST_SESSION
 from services.recommend.learning import IDLE_MS, Ordered, lesson
 from services.recommend.numbers import NO_ITEM, ItemNumbers
 

@@ -11,23 +11,21 @@ import click
 from tqdm import tqdm
 
 from services.commands.output import Report, json_option
-from services.recommend.candidates.sessions import NeighbourSettings
+from services.recommend.candidates.neighbour_weights import NeighbourSettings
 from services.recommend.learning import Learned
 from services.recommend.models.folder import ModelFolder
 from services.recommend.models.snapshot import Metadata, take
-from services.recommend.training.build import GRID, build_index, choose_settings
+from services.recommend.training.build import build_index
 from services.recommend.training.log import Lessons
 from services.recommend.training.rows import from_archive, from_log
+from services.recommend.training.session_settings import K, choose_settings
 from shared.clock import real_now_ms
 from shared.settings import Settings
 
 NAME: Final = "sessions"
 CAPACITY: Final = 200_000
-HELD_OUT: Final = 0.1
-MOST_HELD_OUT: Final = 1_000
 FEWEST_SESSIONS: Final = 50
 """Below that nothing is held out: default settings, no metrics."""
-K: Final = 20
 
 
 @click.command()
@@ -123,17 +121,9 @@ def train(lessons: Lessons, real_ms: int, *, choose: bool) -> Metadata:
 
 
 def _measure(sessions: list[list[int]]) -> tuple[NeighbourSettings, dict[str, Any]]:
-    held_out = max(1, min(int(len(sessions) * HELD_OUT), MOST_HELD_OUT))
-    index = build_index(sessions[:-held_out], CAPACITY)
-    with tqdm(desc="choosing settings", total=len(GRID)) as progress:
-        chosen, mrr = choose_settings(
-            index,
-            sessions[-held_out:],
-            k=K,
-            keep_current=False,
-            progress=partial(_advance, progress),
-        )
-    return chosen, {"mrr": round(mrr, 5), "k": K, "held_out_sessions": held_out}
+    with tqdm(desc="choosing settings", unit=" settings") as progress:
+        chosen, predictions = choose_settings(sessions, 1, partial(_advance, progress))
+    return chosen.settings, {"mrr": round(chosen.mrr, 5), "k": K, "predictions": predictions}
 
 
 def _advance(progress: "tqdm[Any]", steps: int) -> None:

@@ -13,7 +13,7 @@ from services.recommend.availability import FEW_ROWS, Stock
 from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.catalogue.index import Catalogue
 from services.recommend.decision_ids import DecisionIds
-from services.recommend.evaluation.scores import Ranks, interval, rank_of
+from services.recommend.evaluation.scores import Ranks, interval
 from services.recommend.experiment import arm_of
 from services.recommend.learning import IDLE_MS, Learned, lesson
 from services.recommend.numbers import NO_ITEM, ItemNumbers
@@ -176,8 +176,6 @@ def test_best_first_is_a_stable_sort(scores: list[int], limit: int) -> None:
     found, _ = best_first(items, np.array(scores, dtype=float), limit)
     expected = sorted(items.tolist(), key=lambda item: (-scores[item], item))[:limit]
     assert found.tolist() == expected
-    target = expected[0]
-    assert rank_of(items, np.array(scores, dtype=float), target) == 1
 
 
 def test_measures() -> None:
