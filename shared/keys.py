@@ -6,6 +6,10 @@ beside the one that is live, then moves the pointer.
 """
 
 from dataclasses import dataclass, field
+from typing import Final
+
+COUNTRY_MARK: Final = "\x1f"
+"""Stands between an item and a country in the fields of an item bucket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,10 @@ class Keys:
         return f"{self._prefix}{{items.{partition}}}:position"
 
     def item_bucket(self, partition: int, bucket: int) -> str:
-        """Hash item → packed counts of one time bucket; expires. No customer in it."""
+        """Hash item → packed counts of one time bucket; expires. No customer in it.
+
+        Beside the items, and part of the same counts, `item COUNTRY_MARK country`.
+        """
         return f"{self._prefix}{{items.{partition}}}:bucket:{bucket}"
 
     def item_buckets(self, partition: int) -> str:

@@ -46,14 +46,15 @@ def pack(version: int, value: bytes) -> bytes:
     return version.to_bytes(1, "little") + _frames.compress(value)
 
 
-def unpack(version: int, packed: bytes) -> bytes:
-    """The value of that version.
+def unpack(versions: tuple[int, ...], packed: bytes) -> bytes:
+    """The value, which is of one of these versions.
 
     Raises NewerVersion, and ValueError where it is damaged.
     """
-    if packed[:1] != version.to_bytes(1, "little"):
+    if not packed or packed[0] not in versions:
+        known = ", ".join(map(str, (1, *versions)))
         raise NewerVersion(
-            f"a profile in Redis is of version {packed[:1].hex()}; known are 1 and {version}"
+            f"a profile in Redis is of version {packed[:1].hex()}; known are {known}"
         )
     try:
         return _frames.decompress(memoryview(packed)[1:])

@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from shared.packed import pack, unpack
 
-VIEW_VERSION: Final = 2
+VIEW_VERSION: Final = 3
+DAY_MS: Final = 86_400_000
 
 VIEWED: Final = 1
 CARTED: Final = 2
@@ -56,6 +57,12 @@ class View(Struct, array_like=True):
     bought: newest first, at most 200; dismissed: "less like this";
     affinities: field of AFFINITY_FIELDS → [(value, weight in thousandths as of `clock`)], best
     first, at most 5; paused: profiling paused by the shopper, so offers use the request alone.
+
+    bought_days: aligned with `bought`, days since it was last bought, as `days_ago` counts them
+    back from `clock`; bought_times: in how many orders, empty where in one each; shown: (item,
+    times, days since), latest first, at most 32: offered lately, and neither clicked nor bought on
+    or after that day; country: as last told; born: year of birth. All of these are empty in a view
+    of version 2.
     """
 
     clock: int = 0
@@ -69,6 +76,11 @@ class View(Struct, array_like=True):
     affinities: dict[str, list[tuple[str, int]]] = {}
     orders: int = 0
     paused: bool = False
+    bought_days: list[int] = []
+    bought_times: list[int] = []
+    shown: list[tuple[str, int, int]] = []
+    country: str | None = None
+    born: int | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -76,6 +88,8 @@ _decoder = msgspec.msgpack.Decoder(View)
 # Version 1 was not packed, and its number stood before the same fields.
 _START_V1: Final = b"\x9c\x01"
 _START: Final = b"\x9b"
+_READABLE: Final = (2, VIEW_VERSION)
+_FIELDS_V2: Final = 11
 
 
 def encode_view(view: View) -> bytes:
@@ -90,7 +104,19 @@ def decode_view(data: bytes) -> View:
     """
     if data[:2] == _START_V1:
         return _decoder.decode(_START + data[2:])
-    return _decoder.decode(unpack(VIEW_VERSION, data))
+    return _decoder.decode(unpack(_READABLE, data))
+
+
+def says(data: bytes, view: View) -> bool:
+    """Whether a view from Redis says what this one does, as far as its version goes."""
+    if data[:1] != VIEW_VERSION.to_bytes(1, "little"):
+        view = View(*msgspec.structs.astuple(view)[:_FIELDS_V2])
+    return decode_view(data) == view
+
+
+def days_ago(clock: int, at: int) -> int:
+    """How many midnights (UTC) lie between a time and the later `clock`, both epoch ms."""
+    return clock // DAY_MS - at // DAY_MS
 
 
 def price_band(price: int) -> str:

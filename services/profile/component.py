@@ -4,14 +4,16 @@ Invariant: everything here is a sum, a minimum, a maximum, a last-writer-wins re
 newest-N list, so `merge` is commutative and associative (sums over pruned buckets and the caps
 named below aside, see docs/state.md). Nothing decays in place: decay is applied when read.
 
-Times are epoch ms (UTC); days are `at // 86_400_000`, weeks `day // 7`. A `tie` is 32 bits of the
-event id's digest and orders what happened in the same millisecond.
+Times are epoch ms (UTC); days are `at // 86_400_000`, weeks `day // 7`.
 """
 
 from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct, field
+
+from services.profile.registers import CartMark, Consent, Mark, Touch, Trait
+from services.profile.shown import SHOWN_DAYS, Shown, forget_shown, note_shown
 
 DAY_MS: Final = 86_400_000
 DAYS_KEPT: Final = 31
@@ -24,63 +26,7 @@ CONSENTS_KEPT: Final = 50
 VALUES_KEPT: Final = 16
 """Affinity values a field keeps; beyond it the least recently touched is dropped."""
 
-_V = TypeVar("_V", "Mark", "CartMark")
-
-
-class Touch(Struct, array_like=True, frozen=True, order=True):
-    """One own event on an item; ordered by time, then tie."""
-
-    at: int
-    tie: int
-    kind: int
-    item: str
-
-
-class Mark(Struct, array_like=True, frozen=True, order=True):
-    """A last-writer-wins register: `value` 0 is a tombstone."""
-
-    at: int
-    tie: int
-    value: int
-
-
-class CartMark(Struct, array_like=True, frozen=True, order=True):
-    """What the last event said of an item in the cart; quantity 0: taken out.
-
-    The whole event id is kept: it is the evidence of the moment that a trigger speaks of.
-    """
-
-    at: int
-    event_id: str
-    quantity: int
-
-
-class Trait(Struct, array_like=True, frozen=True):
-    """A last-writer-wins trait."""
-
-    at: int
-    tie: int
-    value: Any
-
-
-class Consent(Struct, array_like=True, frozen=True, order=True):
-    """Latest times of an authenticated grant, a denial, and a grant by an anonymous visitor."""
-
-    granted: int = 0
-    denied: int = 0
-    anonymous_granted: int = 0
-
-    @property
-    def allows(self) -> bool:
-        """An anonymous grant never lifts a denial; a later authenticated grant does."""
-        if self.denied:
-            return self.granted > self.denied
-        return bool(self.granted or self.anonymous_granted)
-
-    @property
-    def denies(self) -> bool:
-        """Whether a denial stands."""
-        return bool(self.denied) and self.granted <= self.denied
+_V = TypeVar("_V", Mark, CartMark)
 
 
 class Component(Struct, array_like=True):
@@ -89,7 +35,8 @@ class Component(Struct, array_like=True):
     totals: fact code → count; days: day → {fact code: count}; affinities: index into
     AFFINITY_FIELDS → value → week → weight; recent: newest first; cart: item → quantity register;
     wishes, dismissed: item → 1 or 0; bought: item → time last bought; revenue, refunded:
-    currency → minor units; consents: `purpose|channel` → Consent.
+    currency → minor units; consents: `purpose|channel` → Consent; again: item → orders of it
+    beside the first.
     """
 
     first_at: int = 0
@@ -112,6 +59,8 @@ class Component(Struct, array_like=True):
     traits: dict[str, Trait] = field(default_factory=dict)
     consents: dict[str, Consent] = field(default_factory=dict)
     paused: Mark = Mark(0, 0, 0)
+    again: dict[str, int] = field(default_factory=dict)
+    shown: Shown = field(default_factory=dict)
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -144,12 +93,27 @@ def newest_marks(marks: dict[str, _V], kept: int = MARKS_KEPT) -> None:
         del marks[min(marks, key=lambda item: (marks[item], item))]
 
 
-def newest_bought(bought: dict[str, int]) -> None:
-    """Drops the items bought longest ago beyond BOUGHT_KEPT."""
+def write_bought(component: Component, item: str, at: int, again: int = 0) -> None:
+    """Adds an order of an item, and `again` further ones that are not later."""
+    standing = component.bought.get(item)
+    if standing is not None:
+        again, at = again + 1, max(at, standing)
+    component.bought[item] = at
+    if again:
+        add(component.again, item, again)
+
+
+def settle_bought(component: Component) -> None:
+    """Drops the items bought longest ago beyond BOUGHT_KEPT, and what purchases have overtaken."""
+    bought, shown = component.bought, component.shown
     excess = len(bought) - BOUGHT_KEPT
     if excess > 0:
         for item in sorted(bought, key=lambda item: (bought[item], item))[:excess]:
             del bought[item]
+            component.again.pop(item, None)
+    settle_cart(component)
+    for item in [item for item in shown if item in bought]:
+        forget_shown(shown, item, bought[item] // DAY_MS)
 
 
 def settle_cart(component: Component) -> None:
@@ -197,6 +161,8 @@ def advance(component: Component, at: int) -> None:
     oldest_day = day - DAYS_KEPT
     for old in [old for old in component.days if old <= oldest_day]:
         del component.days[old]
+    for item in list(component.shown):
+        forget_shown(component.shown, item, day - SHOWN_DAYS)
     oldest_week = day // 7 - WEEKS_KEPT
     if day // 7 == before // DAY_MS // 7:
         return
@@ -228,9 +194,11 @@ def merge(into: Component, other: Component) -> None:
     _merge_marks(into.wishes, other.wishes)
     _merge_marks(into.dismissed, other.dismissed)
     for item, at in other.bought.items():
-        into.bought[item] = max(into.bought.get(item, 0), at)
-    newest_bought(into.bought)
-    settle_cart(into)
+        write_bought(into, item, at, other.again.get(item, 0))
+    settle_bought(into)
+    for item, days in other.shown.items():
+        for day, times in days.items():
+            write_shown(into, item, day, times)
     _merge_orders(into, other)
     for name, trait in other.traits.items():
         write_trait(into, name, trait)
@@ -258,6 +226,15 @@ def write_consent(component: Component, key: str, other: Consent) -> None:
     )
     while len(consents) > CONSENTS_KEPT:
         del consents[min(consents, key=lambda key: (consents[key].denied, consents[key], key))]
+
+
+def write_shown(component: Component, item: str, day: int, times: int) -> None:
+    """Adds offers of an item shown on a day, or with 0 times a click; see `shown`."""
+    past = component.last_at // DAY_MS - SHOWN_DAYS
+    at = component.bought.get(item)
+    if at is not None:
+        past = max(past, at // DAY_MS)
+    note_shown(component.shown, item, day, times, past)
 
 
 def _merge_buckets(into: Component, other: Component) -> None:

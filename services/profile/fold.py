@@ -10,23 +10,21 @@ from services.profile.component import (
     DAY_MS,
     DAYS_KEPT,
     WEEKS_KEPT,
-    CartMark,
     Component,
-    Consent,
-    Mark,
-    Touch,
-    Trait,
     add,
     advance,
     earliest,
     insert_touch,
-    newest_bought,
     newest_marks,
     newest_values,
+    settle_bought,
     settle_cart,
+    write_bought,
     write_consent,
+    write_shown,
     write_trait,
 )
+from services.profile.registers import CartMark, Consent, Mark, Touch, Trait
 from shared import events as facts
 from shared.profile import BOUGHT, CARTED, CLICKED, KIND_WEIGHTS, VIEWED, WISHED, price_band
 
@@ -131,6 +129,11 @@ def _viewed(component: Component, fact: facts.ItemViewed, at: int, tie: int) -> 
 
 def _clicked(component: Component, fact: facts.OfferClicked, at: int, tie: int) -> None:
     _interest(component, fact, at, tie, CLICKED)
+    write_shown(component, fact.item, at // DAY_MS, 0)
+
+
+def _shown(component: Component, fact: facts.OfferShown, at: int, tie: int) -> None:
+    write_shown(component, fact.item, at // DAY_MS, 1)
 
 
 def _dismissed(component: Component, fact: facts.OfferDismissed, at: int, tie: int) -> None:
@@ -170,11 +173,11 @@ def _purchased(component: Component, fact: facts.Purchased, at: int, tie: int) -
     add(component.revenue, fact.currency, fact.total)
     if fact.country:
         write_trait(component, "country", Trait(at, tie, fact.country))
+    for item in {line.item for line in fact.lines}:
+        write_bought(component, item, at)
     for line in fact.lines:
-        component.bought[line.item] = max(component.bought.get(line.item, 0), at)
         _affinity(component, line, at, KIND_WEIGHTS[BOUGHT])
-    newest_bought(component.bought)
-    settle_cart(component)
+    settle_bought(component)
     for line in fact.lines[:5]:
         insert_touch(component.recent, Touch(at, tie, BOUGHT, line.item))
 
@@ -225,6 +228,7 @@ def _consent(
 _HANDLERS: Final[dict[type[facts.Fact], Callable[[Component, Any, int, int], None]]] = {
     facts.ItemViewed: _viewed,
     facts.OfferClicked: _clicked,
+    facts.OfferShown: _shown,
     facts.OfferDismissed: _dismissed,
     facts.CartAdded: _carted,
     facts.CartRemoved: _uncarted,

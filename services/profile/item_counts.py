@@ -1,16 +1,22 @@
 """What a fact adds to the statistics of items. Pure; there is no customer in it.
 
-A count depends on the fact and on its duplicate verdict only, which a redelivery reproduces.
+A count depends on the fact and on its duplicate verdict only, which a redelivery reproduces. A fact
+that names a country (an order's, or a field `country` of any other) is counted for the item, and
+for the item in that country: see `in_country`.
 """
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple, TypeAlias
 
 from shared import events as facts
+from shared.keys import COUNTRY_MARK
 
 HOUR_MS: Final = 3_600_000
 VIEWS, CARTS, PURCHASES, SHOWN, CLICKED = range(5)
 COUNTERS: Final = 5
+_BY_COUNTRY: Final = frozenset((VIEWS, CARTS, PURCHASES, CLICKED))
+"""What trending counts; what was shown is the shop's own doing."""
+_LONGEST: Final = 64
 
 _COUNTED: Final[dict[type[facts.Fact], int]] = {
     facts.ItemViewed: VIEWS,
@@ -21,7 +27,8 @@ _COUNTED: Final[dict[type[facts.Fact], int]] = {
 
 
 class ItemCount(NamedTuple):
-    """One more of `counter` for an item in an hour bucket (`occurred_at // 3_600_000`)."""
+    """One more of `counter` for an item, or an item in a country, in an hour bucket
+    (`occurred_at // 3_600_000`)."""
 
     bucket: int
     item: str
@@ -37,10 +44,20 @@ def counts(fact: facts.AnyFact) -> Iterator[ItemCount]:
     bucket = fact.occurred_at // HOUR_MS
     counter = _COUNTED.get(type(fact))
     if counter is not None:
-        yield ItemCount(bucket, fact.item, counter)  # type: ignore[union-attr]
+        items, country = [fact.item], fact.extra.get("country")  # type: ignore[union-attr]
     elif isinstance(fact, facts.Purchased):
-        for line in fact.lines:
-            yield ItemCount(bucket, line.item, PURCHASES)
+        items, country, counter = [line.item for line in fact.lines], fact.country, PURCHASES
+    else:
+        return
+    for item in items:
+        yield ItemCount(bucket, item, counter)
+        if counter in _BY_COUNTRY and isinstance(country, str) and 0 < len(country) <= _LONGEST:
+            yield ItemCount(bucket, in_country(item, country), counter)
+
+
+def in_country(item: str, country: str) -> str:
+    """The name under which an item's counts in one country lie beside those of the whole shop."""
+    return f"{item}{COUNTRY_MARK}{country}"
 
 
 def gather(increments: Increments, fact: facts.AnyFact) -> None:

@@ -10,9 +10,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, field
 
-from services.profile.component import Component, Touch
+from services.profile.component import Component
+from services.profile.registers import Touch
 
-STATE_VERSION: Final = 2
+STATE_VERSION: Final = 3
 SENDS_KEPT: Final = 16
 LINKED: Final = -1
 """Absorbed up to nowhere: the login is known, nothing has been handed over yet."""

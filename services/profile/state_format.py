@@ -1,10 +1,10 @@
-"""Version 2 of how a profile lies in Redis: what `store` packs and unpacks. Pure.
+"""Version 3 of how a profile lies in Redis: what `store` packs and unpacks. Pure.
 
 Invariant: what is unpacked equals what was packed, and packing that again gives the same bytes.
 What the view says already (names, recent touches, counts) the state does not repeat, nor the ties
 that are part of a digest in the event-id window, so a state is read together with the view and the
 window of the same write. Times are distances back from the view's clock, None for none; counts by
-day and week are one table of half bytes. docs/adr/0009 says why.
+day and week are one table of half bytes. docs/adr/0009 says why. Version 2 lacks what comes last.
 """
 
 from itertools import accumulate, chain, islice
@@ -21,15 +21,9 @@ from services.profile.columns import (
     unpack_column,
     unpack_halves,
 )
-from services.profile.component import (
-    DAY_MS,
-    CartMark,
-    Component,
-    Consent,
-    Mark,
-    Touch,
-    Trait,
-)
+from services.profile.component import DAY_MS, Component
+from services.profile.registers import CartMark, Consent, Mark, Touch, Trait
+from services.profile.shown import Shown
 from services.profile.state import STATE_VERSION, Decided, Profile
 from services.profile.state_v1 import START_V1, read_profile_v1, read_window_v1
 from services.profile.view import project
@@ -49,7 +43,8 @@ class _State(Struct, array_like=True):
     older ones, 0 for those of `ties`; bought: times in the view's order, each as its distance from
     the one before; cart: of the view's items, when added, by
     which event, how many; emptied: the cart's tombstones; hidden: an owned
-    visitor's touches that are not its trail, or an unowned one's trail.
+    visitor's touches that are not its trail, or an unowned one's trail; shown: by place in the
+    view, of those that it does not say all of; clicked: those that it does not show, with the day.
     """
 
     first_at: int | None
@@ -83,8 +78,11 @@ class _State(Struct, array_like=True):
     sends: list[int]
     overflowed: bool
     handed: dict[str, int]
+    shown: dict[int, dict[int, int]] = {}
+    clicked: dict[str, int] = {}
 
 
+_READABLE: Final = (2, STATE_VERSION)
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_State)
 
@@ -111,7 +109,7 @@ def unpack_profile(packed: Packed) -> tuple[Profile, Window]:
     """
     if packed.state[:2] == START_V1:
         return read_profile_v1(packed.state), read_window_v1(packed.window)
-    state = _decoder.decode(unpack(STATE_VERSION, packed.state))
+    state = _decoder.decode(unpack(_READABLE, packed.state))
     window = Window.unpack(packed.window)
     return _profile(state, decode_view(packed.view), window), window
 
@@ -150,6 +148,7 @@ def _flat(profile: Profile, view: View, window: Window) -> tuple[Any, ...]:
         profile.sends,
         profile.overflowed,
         profile.handed,
+        *_pack_shown(component.shown, view),
     )
 
 
@@ -163,6 +162,20 @@ def _pack_touches(
         pack_column(places),
         pack_column([tie for tie, place in zip(ties, places, strict=True) if not place]),
     )
+
+
+def _pack_shown(shown: Shown, view: View) -> tuple[dict[int, dict[int, int]], dict[str, int]]:
+    seen = [shown[item] for item, _, _ in view.shown]
+    clicked = {item: max(days) for item, days in shown.items() if not any(days.values())}
+    return {place: days for place, days in enumerate(seen) if len(days) > 1}, clicked
+
+
+def _shown(state: _State, view: View, today: int) -> Shown:
+    shown = {
+        item: state.shown.get(place) or {today - age: times}
+        for place, (item, times, age) in enumerate(view.shown)
+    }
+    return shown | {item: {day: 0} for item, day in state.clicked.items()}
 
 
 def _distance(clock: int, at: int) -> int | None:
@@ -214,6 +227,12 @@ def _component(state: _State, view: View, recent: list[Touch]) -> Component:
         traits=state.traits,
         consents=state.consents,
         paused=state.paused,
+        again={
+            item: times - 1
+            for item, times in zip(view.bought, view.bought_times, strict=False)
+            if times > 1
+        },
+        shown=_shown(state, view, last_at // DAY_MS),
     )
 
 

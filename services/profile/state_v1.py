@@ -9,7 +9,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from services.profile.component import Component, Touch
+from services.profile.component import Component
+from services.profile.registers import Touch
 from services.profile.state import LINKED, Decided, Profile
 from services.profile.window import Window
 

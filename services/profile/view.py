@@ -4,17 +4,23 @@ An affinity's weight is the sum over weeks of weight x 2^(-age in weeks / HALF_L
 thousandths, taken in sorted order so that the same state gives the same bytes.
 """
 
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final
 
-from services.profile.component import DAY_MS, WEEKS_KEPT, Component, Touch
+from services.profile.component import DAY_MS, WEEKS_KEPT, Component
 from services.profile.fold import SESSION_IDLE_MS
+from services.profile.registers import Touch, Trait
 from services.profile.state import Profile
-from shared.profile import AFFINITY_FIELDS, Interest, Session, View
+from shared.profile import AFFINITY_FIELDS, Interest, Session, View, days_ago
 
 HALF_LIFE_WEEKS: Final = 4
 TOP_VALUES: Final = 5
 RECENT_SHOWN: Final = 12
 
+_ISO_YEAR: Final = re.compile(r"((?:19|20)\d\d)-")
+_OLDEST: Final = 130
 _DECAY: Final = [round(1000 * 0.5 ** (age / HALF_LIFE_WEEKS)) for age in range(WEEKS_KEPT + 1)]
 
 
@@ -22,14 +28,17 @@ def project(profile: Profile) -> View:
     """The view of a state."""
     component = profile.component
     touches = profile.trail if profile.owner is not None else component.recent
+    clock = component.last_at or profile.active_at
+    bought = sorted([(-at, item) for item, at in component.bought.items()])
+    again = component.again
     return View(
-        clock=component.last_at or profile.active_at,
+        clock=clock,
         events=component.events,
         owner=profile.owner,
         session=running_session(touches),
         recent=[Interest(touch.at, touch.kind, touch.item) for touch in touches[:RECENT_SHOWN]],
         cart=cart_items(component),
-        bought=[item for _, item in sorted([(-at, item) for item, at in component.bought.items()])],
+        bought=[item for _, item in bought],
         dismissed=sorted(item for item, mark in component.dismissed.items() if mark.value),
         affinities={
             name: top
@@ -38,6 +47,11 @@ def project(profile: Profile) -> View:
         },
         orders=component.orders,
         paused=bool(component.paused.value),
+        bought_days=[days_ago(clock, -at) for at, _ in bought],
+        bought_times=[1 + again.get(item, 0) for _, item in bought] if again else [],
+        shown=shown_lately(component),
+        country=country(component.traits.get("country")),
+        born=born(component.traits),
     )
 
 
@@ -59,6 +73,33 @@ def cart_items(component: Component) -> list[str]:
     """What lies in the cart, newest first."""
     present = [(mark.at, item) for item, mark in component.cart.items() if mark.quantity]
     return [item for _, item in sorted(present, reverse=True)]
+
+
+def shown_lately(component: Component) -> list[tuple[str, int, int]]:
+    """Offers that came to nothing: item, times, days since; the latest first."""
+    today = component.last_at // DAY_MS
+    counted = [
+        (today - max(days), item, times)
+        for item, days in component.shown.items()
+        if (times := sum(days.values()))
+    ]
+    return [(item, times, age) for age, item, times in sorted(counted)]
+
+
+def country(trait: Trait | None) -> str | None:
+    """The country as it was told, if that is a text."""
+    return trait.value if trait is not None and isinstance(trait.value, str) else None
+
+
+def born(traits: Mapping[str, Trait]) -> int | None:
+    """The year of birth: of the trait `birthday` (ISO 8601), else reckoned from `age` and the year
+    it was told in. None where it makes no sense."""
+    birthday, age = traits.get("birthday"), traits.get("age")
+    if birthday is not None and (found := _ISO_YEAR.match(str(birthday.value))):
+        return int(found[1])
+    if age is None or isinstance(age.value, str) or not 0 <= age.value <= _OLDEST:
+        return None
+    return datetime.fromtimestamp(age.at / 1000, UTC).year - int(age.value)
 
 
 def affinity(component: Component, index: int) -> list[tuple[str, int]]:

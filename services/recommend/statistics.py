@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from services.recommend.arrays import NO_NUMBERS, Numbers, grown
 from services.recommend.numbers import NO_ITEM, ItemNumbers
+from shared.keys import COUNTRY_MARK
 from shared.profile import BOUGHT, CARTED, CLICKED, KIND_WEIGHTS, VIEWED
 
+_MARK: Final = COUNTRY_MARK.encode()
 KINDS: Final = ("views", "carts", "purchases", "shown", "clicked")
 WEIGHTS: Final = np.array(
     [KIND_WEIGHTS[VIEWED], KIND_WEIGHTS[CARTED], KIND_WEIGHTS[BOUGHT], 0, KIND_WEIGHTS[CLICKED]],
@@ -36,7 +38,9 @@ class Bucket:
 
 
 def parse_bucket(fields: dict[bytes, bytes], numbers: ItemNumbers) -> Bucket:
-    """The bucket in a Redis hash: item id → ascii `views,carts,purchases,shown,clicked`."""
+    """The bucket in a Redis hash: item id → ascii `views,carts,purchases,shown,clicked`, without
+    the counts by country."""
+    fields = {item: counts for item, counts in fields.items() if _MARK not in item}
     found = np.fromiter(
         (numbers.number(item.decode(errors="replace")) for item in fields),
         dtype=np.int64,

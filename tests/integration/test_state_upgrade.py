@@ -20,7 +20,7 @@ from shared.settings import Settings
 from shared.store import open_redis
 from tests.unit.profile.builders import NOW, carted
 
-GOLDEN = Path(__file__).parents[1] / "fixtures" / "golden" / "profiles_v1.json"
+GOLDEN = Path(__file__).parents[1] / "fixtures" / "golden"
 KEY = "c:alice"
 
 
@@ -30,10 +30,11 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
         yield client
 
 
-@pytest.fixture
-async def old_hash(redis: Redis, namespace: str) -> str:
-    """The hash of a customer as version 1 left it."""
-    entry = json.loads(GOLDEN.read_text())["customer"]
+@pytest.fixture(params=[1, 2])
+async def old_hash(redis: Redis, namespace: str, request: pytest.FixtureRequest) -> str:
+    """The hash of a customer as an older version left it."""
+    golden = GOLDEN / f"profiles_v{request.param}.json"
+    entry = json.loads(golden.read_text())["customer"]
     hash_key = Keys(namespace, "g1").profile(KEY)
     fields = {
         "n": 7,
@@ -48,7 +49,7 @@ async def old_hash(redis: Redis, namespace: str) -> str:
     return hash_key
 
 
-async def test_a_profile_of_version_1_is_folded_on_and_written_as_version_2(
+async def test_a_profile_of_an_older_version_is_folded_on_and_written_as_version_3(
     redis: Redis, namespace: str, old_hash: str
 ) -> None:
     store = ProfileStore(redis, Keys(namespace, "g1"), "topic-1")
@@ -62,7 +63,7 @@ async def test_a_profile_of_version_1_is_folded_on_and_written_as_version_2(
     assert found.window.judge(digest("login"), 10_000_000) is Verdict.REDELIVERED
     assert await store.save([found]) == []
     written = await redis.hgetall(old_hash)
-    assert (written[b"s"][0], written[b"v"][0], written[b"n"]) == (2, 2, b"8")
+    assert (written[b"s"][0], written[b"v"][0], written[b"n"]) == (3, 3, b"8")
     again = (await store.load([KEY]))[KEY]
     assert again.profile == found.profile
     assert again.profile.component.events == events + 1
@@ -90,6 +91,6 @@ async def test_a_profile_of_a_newer_version_is_refused(
     store = ProfileStore(redis, Keys(namespace, "g1"), "topic-1")
     await store.save(list((await store.load([KEY])).values()))
     state = await redis.hget(old_hash, "s")
-    await redis.hset(old_hash, "s", b"\x03" + state[1:])
-    with pytest.raises(NewerVersion, match="version 03"):
+    await redis.hset(old_hash, "s", b"\x04" + state[1:])
+    with pytest.raises(NewerVersion, match="version 04"):
         await store.load([KEY])

@@ -5,8 +5,8 @@ It knows consent and the message budget of a rolling day; it is the only place t
 
 from typing import Final, Literal, NamedTuple
 
-from services.profile.component import Consent
 from services.profile.fold import MARKETING, consent_key
+from services.profile.registers import Consent
 from services.profile.state import Profile
 from shared.events import Verdict
 

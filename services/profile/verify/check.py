@@ -21,7 +21,7 @@ from shared.generation import NO_GENERATION, Generation
 from shared.generation_store import GenerationStore
 from shared.headers import REASON, SRC, find
 from shared.keys import Keys
-from shared.profile import decode_view
+from shared.profile import says
 from shared.settings import Settings
 from shared.store import open_redis
 
@@ -203,7 +203,7 @@ def _difference(live: Identity, live_view: bytes, reference: Identity) -> str | 
         return "not in the store"
     if fingerprint(live.profile) != fingerprint(reference.profile):
         return "state"
-    if decode_view(live_view) != project(reference.profile):
+    if not says(live_view, project(reference.profile)):
         return "view"
     return None
 

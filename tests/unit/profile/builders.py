@@ -77,6 +77,8 @@ def fact_lists(draw: st.DrawFn, max_size: int = 12) -> list[facts.Fact]:
                         facts.WishlistAdded(**fields, item=item),
                         facts.WishlistRemoved(**fields, item=item),
                         facts.OfferDismissed(**fields, item=item),
+                        facts.OfferShown(**fields, item=item),
+                        facts.OfferClicked(**fields, item=item),
                         facts.TraitsSet(**fields, traits={"size": item}),
                         facts.ConsentChanged(**fields, purpose="marketing", granted=bool(at % 2)),
                         facts.ProfilingPaused(**fields, paused=bool(at % 3)),

@@ -8,7 +8,7 @@ from aiokafka.structs import ConsumerRecord
 from services.profile.batch import decode_batch, fold_identity, item_increments
 from services.profile.component import Component, pack
 from services.profile.identity import Delivery, Identity, OutboxEntry
-from services.profile.item_counts import CARTS, HOUR_MS, PURCHASES, VIEWS
+from services.profile.item_counts import CARTS, HOUR_MS, PURCHASES, VIEWS, counts
 from services.profile.triggers.cart_abandoned import DELAY_MS
 from services.profile.triggers.timers import AT_ONCE, fire
 from services.profile.verify.replay import Replay
@@ -177,3 +177,17 @@ def test_items_are_counted_once_and_only_beyond_the_standing_position() -> None:
     assert item_increments({"c:alice": sequence}, effects, {0: 6, 1: 1}) == {
         0: {row: [0, 1, 0, 0, 0]}
     }
+
+
+def test_a_fact_that_names_a_country_counts_there_too() -> None:
+    order, view, shown = bought(1), viewed(2), facts.OfferShown(**base(3), item="lamp")
+    order.country = "FR"
+    view.extra = {"country": "DE"}
+    shown.extra = {"country": "DE"}
+    hour = NOW // HOUR_MS
+    assert list(counts(order)) == [(hour, "lamp", PURCHASES), (hour, "lamp\x1fFR", PURCHASES)]
+    assert list(counts(view)) == [(hour, "lamp", VIEWS), (hour, "lamp\x1fDE", VIEWS)]
+    assert [item for _, item, _ in counts(shown)] == ["lamp"]
+    for nowhere in ("", "x" * 65, 7, None):
+        view.extra = {"country": nowhere}
+        assert list(counts(view)) == [(hour, "lamp", VIEWS)]

@@ -12,11 +12,11 @@ from services.profile.component import (
     RECENT_KEPT,
     VALUES_KEPT,
     Component,
-    Consent,
     merge,
     pack,
     unpack,
 )
+from services.profile.registers import Consent
 from services.profile.state import canonical
 from shared import events as facts
 from tests.unit.profile.builders import DAY, NOW, base, bought, carted, fact_lists, folded, viewed

@@ -50,6 +50,8 @@ def acts(draw: st.DrawFn, number: int) -> facts.AnyFact:
                 facts.Refunded(**fields, order="o", total=number + 1, currency="EUR"),
                 facts.WishlistAdded(**fields, item=item),
                 facts.OfferDismissed(**fields, item=item),
+                facts.OfferShown(**fields, item=item),
+                facts.OfferClicked(**fields, item=item),
                 facts.TraitsSet(**fields, traits={"size": item}),
                 facts.ConsentChanged(**fields, **purpose, granted=True),
                 facts.ConsentChanged(**fields, **purpose, granted=False),
