@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from services.recommend.arrays import NO_NUMBERS, Numbers, Reasons, grown
+from services.recommend.arrays import NO_NUMBERS, Numbers, Reasons, Scores, grown
 from services.recommend.catalogue.columns import Mask
 from services.recommend.catalogue.index import Catalogue
 from services.recommend.numbers import ItemNumbers
@@ -58,6 +58,10 @@ class Availability:
     until: int
     made: int
     ages: list[int]
+    restricted: bool = False
+    """Whether one call's terms withhold more."""
+    trending: tuple[Scores, Numbers] | None = None
+    """What trends among the offerable rows, and the trend of all rows it was found by."""
     _eligible: Numbers | None = None
     _withheld: dict[int, int] | None = None
 

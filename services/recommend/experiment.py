@@ -1,7 +1,7 @@
 """Which arm a shopper is in: personalised, or the random holdout it is measured against."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from services.recommend.arrays import Numbers
 from shared.decisions import Arm
@@ -17,8 +17,11 @@ def arm_of(identity: str, salt: str, random_share: float) -> Arm:
     return "random" if drawn < random_share else "personalised"
 
 
-def draw_items(eligible: Numbers, withheld: frozenset[int], n: int, seed: str) -> list[int]:
-    """n rows, uniformly among the eligible ones that are not withheld, in random order.
+def draw_items(
+    eligible: Numbers, withheld: frozenset[int], n: int, seed: str, takes: Callable[[int], bool]
+) -> list[int]:
+    """n rows, uniformly among the eligible ones that are not withheld and, each in its turn, that
+    the answer takes, in random order.
 
     The seed (the decision's id) decides all: the draw can be repeated. Fewer than n where there
     are fewer.
@@ -33,7 +36,7 @@ def draw_items(eligible: Numbers, withheld: frozenset[int], n: int, seed: str) -
         left -= 1
         row = int(eligible[moved.get(place, place)])
         moved[place] = moved.get(left, left)
-        if row not in withheld:
+        if row not in withheld and takes(row):
             drawn.append(row)
     return drawn
 

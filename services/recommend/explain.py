@@ -13,6 +13,7 @@ from services.recommend.candidates.bought_together import Pairs
 from services.recommend.candidates.pool import Pool, Shopper, asked_and_partners
 from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.catalogue.index import Catalogue
+from services.recommend.exploration import DRAWS
 from services.recommend.features import FEATURES
 from services.recommend.grounds import MOST_REASONS, NOTHING, SESSION, TOGETHER, WIDTH, ground
 from services.recommend.popularity import Popularity, column_of, label_of
@@ -30,6 +31,7 @@ CONVERTS: Final = "converts_well"
 CATALOGUE: Final = "catalogue"
 EXPLORATION: Final = "exploration"
 PROMOTION: Final = "promotion"
+PROMOTED: Final = "promoted"
 
 _NAMES: Final = tuple(FEATURES)
 _COUNTED: Final = {_NAMES.index("trend"): TRENDING, _NAMES.index("conversion"): CONVERTS}
@@ -162,3 +164,14 @@ def why_promoted(offer: OfferChanged) -> Reason:
 def why_random(share: float) -> Reason:
     """The item was drawn by lot, for the holdout."""
     return Reason(code=EXPLORATION, evidence={"random_share": share})
+
+
+def why_explored(wins: int, shown: int, clicked: int) -> Reason:
+    """The item had the highest of the drawn click rates in `wins` of all draws."""
+    evidence = {"wins": wins, "draws": DRAWS, "shown": shown, "clicked": clicked}
+    return Reason(code=EXPLORATION, evidence=evidence)
+
+
+def why_in_share(item: str) -> str:
+    """The request promises a share of the answer to promoted items, and this is one (JSON)."""
+    return f'{{"code":"{PROMOTED}","evidence":{{"item":{item}}}}}'

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from services.recommend.arrays import Numbers
-from services.recommend.candidates.gathering import LISTS, weight_of
+from services.recommend.candidates.listed import LISTS, weight_of
 from services.recommend.candidates.neighbour_loops import INDEX, SessionArrays, holders
 from services.recommend.candidates.short_lists import ListArrays
 from services.recommend.compiled import compiled

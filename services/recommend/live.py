@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from itertools import islice
 from typing import Final
 
+from services.recommend.knowledge import Knowledge
 from services.recommend.learning import Learned
-from services.recommend.pipeline import Knowledge
 from services.recommend.popularity import rank_popularity
 from services.recommend.statistics import Bucket, ItemStatistics, joined, parse_bucket
 from services.recommend.store import StatisticsReader
@@ -168,8 +168,10 @@ class StatisticsKeeper:
         return joined(parts)
 
     async def rank(self) -> None:
-        """Bring popularity up to date with the statistics and with the catalogue's rows."""
-        stock = self._knowledge.stock
+        """Bring popularity and posteriors up to date with the statistics and with the catalogue's
+        rows."""
+        knowledge = self._knowledge
+        stock = knowledge.stock
         stock.align()
         state = (self._statistics.version, stock.size)
         if state != self._ranked:
@@ -177,5 +179,9 @@ class StatisticsKeeper:
             # numpy over the whole catalogue: some ms that requests need not wait for. Nothing else
             # writes the statistics, and rows that come meanwhile lie behind this slice.
             ranked = await asyncio.to_thread(rank_popularity, self._statistics, number_of)
-            self._knowledge.popularity = ranked
+            knowledge.popularity = ranked
             self._ranked = state
+        categories = stock.catalogue.columns.category[: len(knowledge.popularity.counts)].copy()
+        await asyncio.to_thread(
+            knowledge.posteriors.refresh, knowledge.popularity.counts, categories
+        )

@@ -28,11 +28,11 @@ from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.catalogue.running import RunningCatalogue, open_catalogue
 from services.recommend.decision_log import DecisionLog
 from services.recommend.huge_pages import use_huge_pages
+from services.recommend.knowledge import Knowledge
 from services.recommend.live import StatisticsKeeper, stopped
 from services.recommend.metrics import RecommendMetrics
 from services.recommend.models.keeper import UNTRAINED, ModelKeeper
 from services.recommend.numbers import ItemNumbers
-from services.recommend.pipeline import Knowledge
 from services.recommend.popularity import Popularity
 from services.recommend.ranking import LinearRanker
 from services.recommend.request import LARGEST_BODY

@@ -36,6 +36,8 @@ class Popularity:
         default_factory=lambda: np.zeros((0, len(KINDS)), dtype=np.int64)
     )
     lists: ShortLists[tuple[str, int]] = field(default_factory=lambda: ShortLists(MOST_OF_A_GROUP))
+    by_country: dict[str, Numbers] = field(default_factory=dict)
+    """By country: rows that trend there, as `order`."""
     texts: dict[tuple[int, int], str] = field(default_factory=dict)
     """By feature and row: reasons that rest on these counts, as explain.py has made them."""
 

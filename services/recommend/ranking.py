@@ -87,6 +87,10 @@ class Ranker(Protocol):
         """All of the pool, best first, equal scores by item id."""
         ...
 
+    def conversion(self, ranked: Ranked) -> Scores:
+        """Of each the chance of a purchase, where scores are chances."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class LinearRanker:
@@ -108,3 +112,7 @@ class LinearRanker:
         features = pool.features[places]
         scores = np.rint(pool.scores[places] * DIGITS) / DIGITS
         return Ranked(pool.rows[places], features, scores, features * self.first_weights)
+
+    def conversion(self, ranked: Ranked) -> Scores:
+        """See Ranker; these scores are no chances."""
+        return ranked.scores

@@ -5,6 +5,7 @@ that is asked for again cost nothing. Pure.
 """
 
 from bisect import bisect_right
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -67,7 +68,7 @@ def _restricted(available: Availability, ask: Ask, stock: Stock) -> Availability
     for code, mask in refused:
         if mask is not None:
             codes[free & mask] = code
-    return Availability(codes, available.version, available.until, available.made, available.ages)
+    return replace(available, codes=codes, restricted=True, _eligible=None, _withheld=None)
 
 
 def _outside(allowed: Mask | None, size: int) -> Mask | None:

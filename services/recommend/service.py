@@ -14,8 +14,9 @@ from services.recommend.decision_ids import DecisionIds
 from services.recommend.decision_log import DecisionLog
 from services.recommend.experiment import arm_of
 from services.recommend.features import NAMES, as_rows
+from services.recommend.knowledge import Choice, Knowledge, Moment
 from services.recommend.metrics import RecommendMetrics
-from services.recommend.pipeline import Choice, Knowledge, Moment, decide
+from services.recommend.pipeline import decide
 from services.recommend.request import RecommendRequest
 from services.recommend.settings import RecommendSettings
 from services.recommend.situation import situate

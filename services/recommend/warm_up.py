@@ -11,8 +11,9 @@ from services.recommend.availability import Stock
 from services.recommend.candidates.bought_together import Pairs
 from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.catalogue.index import Catalogue
+from services.recommend.knowledge import Knowledge, Moment
 from services.recommend.numbers import ItemNumbers
-from services.recommend.pipeline import Knowledge, Moment, decide
+from services.recommend.pipeline import decide
 from services.recommend.popularity import rank_popularity
 from services.recommend.ranking import LinearRanker
 from services.recommend.request import parse_body

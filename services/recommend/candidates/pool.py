@@ -6,27 +6,52 @@ Second to fourth step of `pipeline`; the loops are compiled (gathering.py, pool_
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import repeat
+from itertools import chain, islice, repeat
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from services.recommend.arrays import Numbers, Reasons, Scores, grown
+from services.recommend.arrays import NO_NUMBERS, NO_SCORES, Numbers, Reasons, Scores, grown
+from services.recommend.asking import Ask
 from services.recommend.availability import Availability, Stock
 from services.recommend.candidates.affinity import Tastes, preferred, tastes_of
 from services.recommend.candidates.bought_together import Pairs
-from services.recommend.candidates.gathering import LENGTHS, SOURCES, Stage, gather
+from services.recommend.candidates.gathering import SOURCES, Stage, gather
+from services.recommend.candidates.listed import Listed
 from services.recommend.candidates.neighbour_weights import NeighbourSettings
+from services.recommend.candidates.own_numbers import LENGTHS
 from services.recommend.candidates.pool_loops import MOST_VALUES
 from services.recommend.candidates.sessions import SessionIndex
-from services.recommend.candidates.trending import trending
+from services.recommend.catalogue.index import Catalogue
 from services.recommend.features import PREFERENCES, Matrix
 from services.recommend.numbers import NO_ITEM
 from services.recommend.policy import own_items
 from services.recommend.popularity import Popularity
 from services.recommend.situation import Situation
 
-SOURCE_NAMES: Final = ("session", "together", "affinity", "trending")
+SOURCE_NAMES: Final = (
+    "session",
+    "promoted",
+    "together",
+    "similar",
+    "affinity",
+    "new",
+    "trending",
+    "vector",
+    "again",
+)
+_PERSONAL: Final = [
+    SOURCE_NAMES.index(name)
+    for name in ("session", "together", "similar", "affinity", "vector", "again")
+]
+MOST_PROMISED: Final = 300
+NO_SIMILAR: Final = (
+    NO_NUMBERS,
+    np.zeros((0, 1), dtype=np.int64),
+    np.zeros((0, 1)),
+    NO_NUMBERS,
+)
+NO_FRESH: Final = (NO_NUMBERS, NO_SCORES)
 _NO_CODES: Final = [-2] * MOST_VALUES
 _NO_WEIGHTS: Final = [0] * MOST_VALUES
 
@@ -63,7 +88,7 @@ class Pool(NamedTuple):
     @property
     def personal(self) -> bool:
         """Whether there is more than what everybody gets."""
-        return any(self.found[: SOURCES - 1])
+        return any(self.found[place] for place in _PERSONAL)
 
     def counts(self) -> dict[str, int]:
         """How many each source found."""
@@ -84,7 +109,7 @@ class Pooling:
         own: Numbers,
         limits: NeighbourSettings,
         sessions: SessionIndex,
-        pairs: Pairs,
+        listed: Listed,
         popularity: Popularity,
         stock: Stock,
         available: Availability,
@@ -94,17 +119,14 @@ class Pooling:
         without what `available` withholds from everybody or own rules from this shopper; of them
         those that go on to the ranker (first_stage.py)."""
         general = available.codes
-        if len(general) > len(self.place) or len(general) > len(self.mark):
-            self.place = grown(self.place, len(general))
-            self.mark = grown(self.mark, len(general))
+        self.place = grown(self.place, len(general))
+        self.mark = grown(self.mark, len(general))
         columns = stock.catalogue.columns
         rows, signals, features, scores, facts, neighbours = gather(
             own,
             limits.limits(),
             sessions.arrays(),
-            pairs.lists.arrays(),
-            popularity.lists.arrays(),
-            trending(popularity),
+            listed,
             (
                 stock.row_of,
                 general,
@@ -156,15 +178,18 @@ def asked_and_partners(shopper: Shopper, own: Numbers) -> tuple[Numbers, Numbers
     return own[middle - len(shopper.asked) : middle], own[middle : middle + len(shopper.partners)]
 
 
-def pack(shopper: Shopper, situation: Situation, stock: Stock) -> Numbers:
-    """All that concerns the shopper alone as `gather` takes it: one array costs less than ten."""
+def pack(shopper: Shopper, situation: Situation, ask: Ask, stock: Stock, now: int) -> Numbers:
+    """All that concerns this call alone as `gather` takes it: one array costs less than ten."""
     groups = shopper.groups
+    promised = promised_rows(ask, stock.catalogue, now)
     own = [len(shopper.session), len(shopper.asked), len(shopper.partners), len(groups)]
-    rules = own_items(situation)
+    own += (len(promised), 0, 0, -1)
+    rules = own_items(situation, ask, now)
     own += map(len, rules)
     own += shopper.session
     own += shopper.partners
     own += groups
+    own += promised
     find = stock.numbers.find
     for items in rules:
         if items:
@@ -183,3 +208,17 @@ def pack(shopper: Shopper, situation: Situation, stock: Stock) -> Numbers:
     own += weights
     # by way of an array of Python's own, which takes a list in half the time
     return np.frombuffer(array("q", own), dtype=np.int64)
+
+
+def promised_rows(ask: Ask, catalogue: Catalogue, now: int) -> list[int]:
+    """Rows of what is to have a share of the answer: the named items, and those of the named
+    offers, or of all that hold now where nothing is named; at most MOST_PROMISED."""
+    promotions = ask.promotions
+    if promotions is None or not promotions.share:
+        return []
+    named = iter(promotions.items)
+    if promotions.offers or not promotions.items:
+        named = chain(named, catalogue.items_on_offer(promotions.offers, now))
+    rows = dict.fromkeys(map(catalogue.row, named))
+    rows.pop(None, None)
+    return [row for row in islice(rows, MOST_PROMISED) if row is not None]

@@ -2,7 +2,7 @@
 stands in pool.py, policy.py and features.py.
 """
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,26 +43,23 @@ FIRST: Final = (
 """The first stage's features, by column."""
 WIDTH: Final = len(FIRST)
 
+Bag: TypeAlias = tuple[Numbers, Numbers, Scores, Numbers, int]
+"""Rows by item number; rows and signals of the candidates; by row where in the pool it was put
+last; rows that count."""
+ByRow: TypeAlias = tuple[Codes, Codes, NDArray[np.int8], Scores, Scores]
+"""Category, brand, price band, trending, conversion."""
+BY_ROW: Final = "Tuple((int32[::1], int32[::1], int8[::1], float64[::1], float64[::1]))"
+BAG: Final = "Tuple((int64[::1], int64[::1], float64[:, ::1], int64[::1], int64))"
 
-@compiled(
-    "int64(int64[::1], float64[::1], int64, int64[::1], int64[::1], float64[:, ::1], int64,"
-    " int64[::1], int64)"
-)
-def add(
-    found: Numbers,
-    values: Scores,
-    column: int,
-    row_of: Numbers,
-    pooled: Numbers,
-    scores: Scores,
-    count: int,
-    place: Numbers,
-    size: int,
-) -> int:
-    """Adds candidates: item numbers where a column is theirs, else rows."""
+
+@compiled(f"int64(int64[::1], float64[::1], int64, {BAG}, int64)")
+def add(found: Numbers, values: Scores, column: int, bag: Bag, count: int) -> int:
+    """Adds candidates to the `count` in the bag: rows where no column, NEW or PROMOTED is theirs,
+    else item numbers."""
+    row_of, pooled, scores, place, size = bag
     for at in range(len(found)):
         row = found[at]
-        if column >= 0:
+        if 0 <= column < NEW:
             row = row_of[row] if row < len(row_of) else -1
         if row < 0 or row >= size:
             continue
@@ -79,17 +76,10 @@ def add(
     return count
 
 
-@compiled("void(int64[::1], int64[::1], int64[::1], float64[:, ::1], int64, int64[::1], int64)")
-def note(
-    seen: Numbers,
-    row_of: Numbers,
-    pooled: Numbers,
-    scores: Scores,
-    count: int,
-    place: Numbers,
-    size: int,
-) -> None:
+@compiled(f"void(int64[::1], {BAG}, int64)")
+def note(seen: Numbers, bag: Bag, count: int) -> None:
     """Marks the candidates that the shopper looked at (item numbers)."""
+    row_of, pooled, scores, place, size = bag
     for at in range(len(seen)):
         row = row_of[seen[at]] if seen[at] < len(row_of) else -1
         if 0 <= row < size and place[row] < count and pooled[place[row]] == row:
@@ -97,21 +87,23 @@ def note(
 
 
 @compiled(
-    "int64(int64[::1], float64[:, ::1], int64, uint8[::1], int64[::1], int64[::1], uint8[::1],"
-    " int64[::1])"
+    "int64(int64[::1], float64[:, ::1], int64, uint8[::1], int64[:, ::1], uint8[::1], int64[::1],"
+    " int64)"
 )
 def keep(
     pooled: Numbers,
     scores: Scores,
     count: int,
     general: Reasons,
-    named: Numbers,
-    reasons: Numbers,
+    own_rules: Numbers,
     mark: Reasons,
     counts: Numbers,
+    bought: int,
 ) -> int:
-    """Keeps the candidates that neither `general` nor a rule on the row (of two the later)
-    withholds, and counts the others by reason. `mark` is 0 before and after."""
+    """Keeps the candidates that neither `general` nor an own rule (rows and reasons, side by side;
+    of two the later) withholds, and counts the others by reason. What was bought and is due again
+    is not withheld for having been bought. `mark` is 0 before and after."""
+    named, reasons = own_rules[0], own_rules[1]
     for at in range(len(named)):
         if named[at] < len(mark):
             mark[named[at]] = reasons[at]
@@ -119,6 +111,8 @@ def keep(
     for at in range(count):
         row = pooled[at]
         code = general[row] if general[row] != 0 else mark[row]
+        if code == bought and scores[AGAIN, at] > 0.0:
+            code = 0
         if code != 0:
             counts[code] += 1
             continue
@@ -157,22 +151,13 @@ def _share(code: int, name: int, codes: Numbers, shares: Scores) -> float:
 
 
 @compiled(
-    "float64[:, ::1](int64[::1], float64[:, ::1], int64, int32[::1], int32[::1], int8[::1],"
-    " int64[::1], float64[:, ::1], float64[::1], float64[::1])"
+    f"float64[:, ::1](int64[::1], float64[:, ::1], int64, {BY_ROW}, int64[::1], float64[:, ::1])"
 )
 def fill(
-    rows: Numbers,
-    scores: Scores,
-    count: int,
-    category: Codes,
-    brand: Codes,
-    price_band: NDArray[np.int8],
-    codes: Numbers,
-    shares: Scores,
-    trending: Scores,
-    conversion: Scores,
+    rows: Numbers, scores: Scores, count: int, by_row: ByRow, codes: Numbers, shares: Scores
 ) -> Scores:
     """The features of the kept candidates, a row each."""
+    category, brand, price_band, trending, conversion = by_row
     # against the best of what is new to the shopper: neighbours name what was seen a moment ago
     # many times as strongly, and beside it all else would look alike
     greatest = 0.0

@@ -8,7 +8,7 @@ process, through deletion and return, so arrays that others index by row stay ri
 item's row is not `live`. Which record came last in the topic decides, as compaction does.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -120,14 +120,16 @@ class Catalogue:
         names = self._offers_by_item.get(item)
         if not names:
             return []
-        offers = [
-            offer
-            for offer in map(self._offers.__getitem__, names)
-            if offer.active
-            and (offer.valid_from is None or offer.valid_from <= now_ms)
-            and (offer.valid_to is None or now_ms < offer.valid_to)
-        ]
+        offers = [offer for offer in map(self._offers.__getitem__, names) if _holds(offer, now_ms)]
         return sorted(offers, key=lambda offer: (-offer.percent_off, offer.offer))
+
+    def items_on_offer(self, offers: Iterable[str], now_ms: int) -> Iterator[str]:
+        """Items of those of the offers that are active at that moment; of all, where none is
+        named."""
+        for name in offers or self._offers:
+            offer = self._offers.get(name)
+            if offer is not None and _holds(offer, now_ms):
+                yield from offer.items
 
     def placement(self, name: str) -> PlacementChanged | None:
         """The placement, None where nobody administered it."""
@@ -242,3 +244,11 @@ class Catalogue:
             names.discard(offer)
             if not names:
                 del self._offers_by_item[item]
+
+
+def _holds(offer: OfferChanged, now_ms: int) -> bool:
+    return (
+        offer.active
+        and (offer.valid_from is None or offer.valid_from <= now_ms)
+        and (offer.valid_to is None or now_ms < offer.valid_to)
+    )

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from services.recommend.candidates.sessions import SessionIndex
+from services.recommend.knowledge import Knowledge
 from services.recommend.learning import Learned
 from services.recommend.live import LiveTail, keep_going, stopped
 from services.recommend.metrics import RecommendMetrics
 from services.recommend.models.folder import ModelFolder
 from services.recommend.models.snapshot import Metadata, restore
-from services.recommend.pipeline import Knowledge
 from services.recommend.ranking import LinearRanker
 from shared.decisions import ModelName
 from shared.errors import AttuneError, LogUnavailable
