@@ -10,9 +10,8 @@ from typing import Any, Final
 from services.recommend.request import RecommendRequest
 from shared.catalogue import Cap
 from shared.decisions import ConsentMode
-from shared.profile import BOUGHT, CARTED, KIND_NAMES, VIEWED, View
+from shared.profile import BOUGHT, CARTED, DAY_MS, KIND_NAMES, VIEWED, View
 
-DAY_MS: Final = 86_400_000
 LONGEST_SESSION: Final = 20
 MOST_ANCHORS: Final = 4
 """Items whose companions are looked for: the page's, the cart's newest, the latest purchases."""
@@ -48,22 +47,21 @@ class Situation:
         passed = now // DAY_MS - self.view.clock // DAY_MS
         return [
             item
-            for item, times, days in getattr(self.view, "shown", [])
+            for item, times, days in self.view.shown
             if times >= cap.times and passed + days < cap.days
         ]
 
     @property
     def country(self) -> str | None:
         """Where the shopper is at home, as far as the profile may be used and says it."""
-        return getattr(self.view, "country", None)
+        return None if self.view is None else self.view.country
 
     def age(self, now: int) -> int | None:
         """The least age in years that the shopper can have, as far as the profile may be used and
         knows the year of birth."""
-        born: int | None = getattr(self.view, "born", None)
-        if born is None:
+        if self.view is None or self.view.born is None:
             return None
-        return max(0, datetime.fromtimestamp(now / 1_000, tz=UTC).year - born - 1)
+        return max(0, datetime.fromtimestamp(now / 1_000, tz=UTC).year - self.view.born - 1)
 
     def evidence(self, item: str) -> list[dict[str, Any]]:
         """What the shopper did last with an item, as reasons show it, and when where that is

@@ -13,6 +13,7 @@ from services.recommend.catalogue.terms import margin_of, min_age_of, seasons_of
 from services.recommend.request import Context, RecommendRequest
 from services.recommend.seasons import in_season, next_month
 from shared.catalogue import Cap, ItemChanged, PlacementChanged
+from shared.profile import BOUGHT, DAY_MS, Interest, Session, View
 from tests.unit.recommend.shop import ITEMS, Shop, ids, withheld
 
 NORTHERN = {
@@ -176,3 +177,67 @@ def test_margins_out_of_fields() -> None:
     assert margin_of(item(100, cost="60")) == 40
     assert margin_of(item(100, cost=160)) == 0
     assert margin_of(item(100)) == margin_of(item(None, cost=5)) == -1
+
+
+def test_a_cap_withholds_what_was_shown_in_vain_until_its_days_are_over() -> None:
+    shop = Shop()
+    shop.viewed(**dict.fromkeys(ITEMS, 3))
+    clock = at(6)
+    view = View(clock=clock, shown=[("a1", 3, 0), ("a2", 2, 0), ("a3", 3, 5)])
+    cap = Cap(times=3, days=5)
+    for arm in ("personalised", "random"):
+        choice = shop.ask(view=view, n=12, cap=cap, now=clock, arm=arm)  # type: ignore[arg-type]
+        assert withheld(choice) == {"capped": 1}
+        assert "a1" not in ids(choice)
+    later = shop.ask(view=view, n=12, cap=cap, now=clock + 5 * DAY_MS)
+    assert withheld(later) == {}
+    assert withheld(shop.ask(view=view, n=12, now=clock)) == {}
+
+
+def test_place_and_age_of_the_profile_stand_where_the_request_says_nothing() -> None:
+    shop = Shop(
+        a1={"countries": ["FR"]},
+        a2={"fields": {"min_age": 18}},
+        a3={"fields": {"seasons": ["winter"]}},
+    )
+    adult = View(country="FR", born=2_000)
+    asked = set(ids(shop.ask(view=adult, n=12, now=at(1))))
+    assert {"a1", "a2", "a3"} <= asked
+    # who is born that year may not have had the birthday yet
+    assert "a2" not in ids(shop.ask(view=View(born=2_008), n=12, now=at(1)))
+    elsewhere = RecommendRequest(context=Context(country="AU", age=10))
+    assert set(ids(shop.ask(elsewhere, adult, n=12, now=at(1)))) == set(ITEMS) - {"a1", "a2", "a3"}
+    # the shop's own place, where nobody knows the shopper's
+    assert {"a1", "a3"} <= set(ids(shop.ask(n=12, now=at(1), home="FR")))
+
+
+def test_a_paused_shopper_is_offered_what_a_stranger_is() -> None:
+    """Nothing of the profile reaches the answer: not what it withholds, nor what it prefers."""
+    shop = Shop(a1={"countries": ["FR"]}, a2={"fields": {"min_age": 18}})
+    shop.viewed(**dict.fromkeys(ITEMS, 3))
+    shop.session("b1", "b2")
+    shop.order("1", "b3", "b4")
+    shop.order("2", "b3", "b4")
+    view = View(
+        clock=at(1),
+        events=50,
+        paused=True,
+        session=Session(1, 2, ["b1"]),
+        recent=[Interest(1, BOUGHT, "b3")],
+        cart=["a3"],
+        bought=["a4"],
+        dismissed=["a5"],
+        affinities={"category": [("b", 1000)]},
+        bought_days=[400],
+        bought_times=[5],
+        shown=[("a6", 99, 0)],
+        country="FR",
+        born=1_950,
+    )
+    request = RecommendRequest(session=["b2"])
+    for arm in ("personalised", "random"):
+        terms: Any = {"n": 12, "now": at(1), "cap": Cap(times=1, days=5), "arm": arm}
+        paused, stranger = shop.ask(request, view, **terms), shop.ask(request, None, **terms)
+        assert paused.offers == stranger.offers
+        assert paused.filtered == stranger.filtered
+        assert paused.propensities == stranger.propensities
