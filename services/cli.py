@@ -45,6 +45,10 @@ TARGETS = {
     "train": Target(
         "services.recommend.training.main:command", "Train the models that offers are ranked with."
     ),
+    "models": Target(
+        "services.recommend.models.main:command",
+        "List, compare, promote and roll back model versions.",
+    ),
     "evaluate": Target(
         "services.recommend.evaluation.main:command",
         "Compare recommendation methods on held-out data.",

@@ -31,7 +31,8 @@ from services.recommend.huge_pages import use_huge_pages
 from services.recommend.knowledge import Knowledge
 from services.recommend.live import StatisticsKeeper, stopped
 from services.recommend.metrics import RecommendMetrics
-from services.recommend.models.keeper import UNTRAINED, ModelKeeper
+from services.recommend.models.keeper import ModelKeeper
+from services.recommend.models.taking import UNTRAINED
 from services.recommend.numbers import ItemNumbers
 from services.recommend.popularity import Popularity
 from services.recommend.ranking import LinearRanker

@@ -42,6 +42,9 @@ class RecommendMetrics(Collector):
             ("name", "version"),
             registry=registry,
         )
+        self._models_refused = self._counter(
+            "models_refused", "Promoted models that were not taken up."
+        )
         self._gauges: list[Gauge] = []
         self._latencies: dict[tuple[str, Fallback], Histogram] = {}
         self._children: dict[str, Histogram] = {}
@@ -157,3 +160,7 @@ class RecommendMetrics(Collector):
         """Another model answers from now on."""
         self._model.clear()
         self._model.labels(name, version).set(1)
+
+    def refused_model(self) -> None:
+        """A promoted version could not be read, or is damaged; the one before stays in force."""
+        self._models_refused.inc()

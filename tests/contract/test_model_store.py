@@ -1,32 +1,150 @@
-"""The model store: what is saved is what is loaded, whole or not at all."""
+"""The model store, over a folder and over an object store: whole versions or none, one in force."""
 
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
+import obstore
 import pytest
+from obstore.store import LocalStore, MemoryStore, ObjectStore
 
+from services.recommend.candidates.neighbour_weights import NeighbourSettings
 from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.learning import Learned
-from services.recommend.models.folder import ModelFolder
-from services.recommend.models.snapshot import Metadata, restore, take
+from services.recommend.models.live_parts import live_parts, parts_of
+from services.recommend.models.metadata import Metadata
+from services.recommend.models.part import Part
+from services.recommend.models.store import ITEMS, METADATA, PROMOTIONS, ModelStore
 from services.recommend.numbers import ItemNumbers
-from shared.errors import InvalidInput, NotFound
+from shared.errors import InvalidInput, NotFound, SettingsError, Unavailable
+
+OBJECTS: dict[str, Callable[[Path], ObjectStore]] = {
+    "folder": lambda path: LocalStore(path / "models", mkdir=True),
+    "bucket": lambda _path: MemoryStore(),
+}
+
+
+@pytest.fixture(params=OBJECTS)
+def objects(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    return OBJECTS[request.param](tmp_path)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> ModelFolder:
-    return ModelFolder(tmp_path / "models")
+def store(objects: ObjectStore) -> ModelStore:
+    return ModelStore(objects, "here")
 
 
 def metadata(version: str) -> Metadata:
     return Metadata(
-        name="sessions",
-        version=version,
-        trained_at="2026-01-01T00:00:00Z",
-        positions={"0": 7},
-        neighbours={"newest": 50, "neighbours": 20, "last_items": 5, "decay": 0.05, "idf": 2.0},
+        name="linear", version=version, trained_at="2026-01-01T00:00:00Z", positions={"0": 7}
     )
+
+
+def saved(store: ModelStore, *versions: str) -> None:
+    for version in versions:
+        part = Part("numbers", {"a": np.arange(5, dtype=np.int32)}, {"kept": True})
+        store.save(metadata(version), ["", "x", "y"], {"numbers": part})
+
+
+def test_what_is_saved_is_what_is_loaded(store: ModelStore) -> None:
+    arrays = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array([True, False])}
+    store.save(metadata("v1"), ["", "ü", "y"], {"one": Part("one", arrays, {"rate": 0.5})})
+    found, items, parts = store.load("v1")
+    assert (found.name, found.positions, items) == ("linear", {"0": 7}, ["", "ü", "y"])
+    assert parts["one"].facts == {"rate": 0.5}
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(parts["one"].arrays[name], array)
+        assert parts["one"].arrays[name].dtype == array.dtype
+
+
+def test_a_version_without_its_metadata_is_none(store: ModelStore, objects: ObjectStore) -> None:
+    saved(store, "v1", "v2")
+    obstore.delete(objects, f"v1/{METADATA}")
+    assert store.versions() == ["v2"]
+    for method in (store.load, store.metadata, lambda version: store.promote(version, 1)):
+        with pytest.raises(NotFound):
+            method("v1")
+    saved(store, "v1")
+    assert store.versions() == ["v1", "v2"]
+
+
+def test_versions_are_never_overwritten(store: ModelStore) -> None:
+    saved(store, "v1")
+    with pytest.raises(InvalidInput, match="exists"):
+        saved(store, "v1")
+
+
+def test_promotions_are_remembered_and_taken_back(store: ModelStore) -> None:
+    assert (store.current(), store.versions()) == (None, [])
+    saved(store, "v1", "v2", "v3")
+    assert store.current() is None
+    for at, version in enumerate(("v1", "v2", "v2", "v3")):
+        store.promote(version, at)
+    assert [(one.version, one.at) for one in store.promotions()] == [
+        ("v1", 0), ("v2", 1), ("v3", 3)
+    ]  # fmt: skip
+    assert (store.rollback(), store.current()) == ("v2", "v2")
+    assert (store.rollback(), store.current()) == ("v1", "v1")
+    with pytest.raises(NotFound, match="earlier"):
+        store.rollback()
+    assert store.current() == "v1"
+
+
+@pytest.mark.parametrize("name", [ITEMS, "numbers.npz"])
+@pytest.mark.parametrize("how", ["cut", "changed", "gone"])
+def test_a_damaged_version_is_not_loaded_or_promoted(
+    store: ModelStore, objects: ObjectStore, name: str, how: str
+) -> None:
+    saved(store, "v1", "v2", "v3")
+    store.promote("v1", 1)
+    store.promote("v2", 2)
+    store.promote("v3", 3)
+    path = f"v2/{name}"
+    data = bytes(obstore.get(objects, path).bytes())
+    if how == "gone":
+        obstore.delete(objects, path)
+    else:
+        middle = len(data) // 2
+        changed = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+        obstore.put(objects, path, data[:-1] if how == "cut" else changed)
+    for method in (store.load, lambda version: store.promote(version, 4)):
+        with pytest.raises(InvalidInput, match=r"v2 is damaged.*" + name):
+            method("v2")
+    assert store.current() == "v3"
+    assert store.rollback() == "v1", "what is damaged is passed over"
+
+
+def test_an_unreadable_or_older_version_says_so(store: ModelStore, objects: ObjectStore) -> None:
+    obstore.put(objects, f"v1/{METADATA}", b"{")
+    with pytest.raises(InvalidInput, match="v1 is damaged"):
+        store.metadata("v1")
+    first = {"name": "sessions", "version": "v0", "trained_at": "", "format": 1}
+    obstore.put(objects, f"v0/{METADATA}", msgspec.json.encode(first))
+    with pytest.raises(InvalidInput, match=r"format 1.*attune train"):
+        store.load("v0")
+    obstore.put(objects, PROMOTIONS, b"nonsense")
+    with pytest.raises(InvalidInput, match="promotions"):
+        store.current()
+
+
+@pytest.mark.parametrize("name", ["../v1", "", ".hidden", "a/b"])
+def test_names_that_are_none(store: ModelStore, name: str) -> None:
+    for method in (store.load, store.metadata, lambda version: store.promote(version, 1)):
+        with pytest.raises(InvalidInput, match="no name"):
+            method(name)
+
+
+def test_addresses(tmp_path: Path) -> None:
+    store = ModelStore.open(str(tmp_path / "deep" / "models"))
+    saved(store, "v1")
+    assert (tmp_path / "deep" / "models" / "v1" / METADATA).is_file()
+    for address in ("http://x", "nonsense://bucket/x"):
+        with pytest.raises(SettingsError, match="ATTUNE_MODELS"):
+            ModelStore.open(address)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Unavailable, match="model store"):
+        ModelStore.open(str(tmp_path / "file" / "models"))
 
 
 def learned() -> Learned:
@@ -37,66 +155,31 @@ def learned() -> Learned:
     return found
 
 
-def test_a_snapshot_comes_back_under_other_numbers(folder: ModelFolder) -> None:
-    folder.save(take(learned()), metadata("v1"))
-    snapshot, described = folder.load("v1")
+def test_what_was_learned_comes_back_under_other_numbers(store: ModelStore) -> None:
+    before = learned()
+    settings = NeighbourSettings(newest=50, neighbours=20, last_items=5, decay=0.05, idf=2.0)
+    store.save(metadata("v1"), before.numbers.ids, parts_of(before, settings))
+    _, items, parts = store.load("v1")
     numbers = ItemNumbers()
     for other in ("new", "z"):
         numbers.number(other)
-    restored = restore(snapshot, numbers, capacity=10)
+    local = np.array([0, *map(numbers.number, items[1:])])
+    found, chosen = live_parts(parts, local, numbers, capacity=10)
     named = [
-        [numbers.ids[item] for item in row if item] for row in restored.sessions.rows[:3].tolist()
+        [numbers.ids[item] for item in row if item] for row in found.sessions.rows[:3].tolist()
     ]
     assert named == [["x", "y", "z"], ["y", "z"], ["z", "x"]]
     x, y = numbers.known("x"), numbers.known("y")
-    assert restored.pairs.together(x, y) == 1
-    assert len(restored.sessions.newest_with(x, 10)) == 2
-    assert described == metadata("v1")
-    assert described.neighbour_settings().neighbours == 20
-    restored.sessions.begin([x, y])
-    assert len(restored.sessions.newest_with(x, 10)) == 3
+    assert found.pairs.together(x, y) == 1
+    assert len(found.sessions.newest_with(x, 10)) == 2
+    assert chosen == settings
+    found.sessions.begin([x, y])
+    assert len(found.sessions.newest_with(x, 10)) == 3
 
 
-def test_a_version_is_in_force_once_promoted(folder: ModelFolder) -> None:
-    assert folder.current() is None
-    assert folder.versions() == []
-    folder.save(take(learned()), metadata("v1"))
-    folder.save(take(learned()), metadata("v2"))
-    assert folder.current() is None
-    folder.promote("v2")
-    assert (folder.current(), folder.versions()) == ("v2", ["v1", "v2"])
-    folder.promote("v1")
-    assert folder.current() == "v1"
-
-
-def test_versions_are_never_overwritten(folder: ModelFolder) -> None:
-    folder.save(take(learned()), metadata("v1"))
-    with pytest.raises(InvalidInput, match="exists"):
-        folder.save(take(learned()), metadata("v1"))
-
-
-def test_what_is_not_there_or_damaged_is_said(folder: ModelFolder) -> None:
-    with pytest.raises(NotFound):
-        folder.promote("v9")
-    for name in ("../v1", "", ".hidden"):
-        with pytest.raises(InvalidInput):
-            folder.load(name)
-    folder.save(take(learned()), metadata("v1"))
-    (folder.path / "v1" / "pairs.npz").write_bytes(b"PK")
-    with pytest.raises(InvalidInput, match="v1"):
-        folder.load("v1")
-
-
-def test_another_format_is_refused(folder: ModelFolder) -> None:
-    described = metadata("v1")
-    described.format = 99
-    folder.save(take(learned()), described)
-    with pytest.raises(InvalidInput, match="format"):
-        folder.metadata("v1")
-
-
-def test_an_empty_shop_has_a_snapshot_too(folder: ModelFolder) -> None:
-    empty = take(Learned(ItemNumbers(), SessionIndex(capacity=3)))
-    folder.save(replace(empty, sessions=np.zeros((0, 20), dtype=np.int32)), metadata("v1"))
-    snapshot, _ = folder.load("v1")
-    assert restore(snapshot, ItemNumbers(), 10).sessions.total == 0
+def test_an_empty_shop_has_a_version_too(store: ModelStore) -> None:
+    empty = Learned(ItemNumbers(), SessionIndex(capacity=3))
+    store.save(metadata("v1"), empty.numbers.ids, parts_of(empty))
+    _, _, parts = store.load("v1")
+    found, settings = live_parts(parts, np.zeros(1, dtype=np.int64), ItemNumbers(), 10)
+    assert (found.sessions.total, settings) == (0, NeighbourSettings())

@@ -15,8 +15,9 @@ from redis import Redis
 from services.commands.bench.baseline import FIELDS, KEY
 from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.learning import Learned
-from services.recommend.models.folder import ModelFolder
-from services.recommend.models.snapshot import Metadata, take
+from services.recommend.models.live_parts import parts_of
+from services.recommend.models.metadata import Metadata
+from services.recommend.models.store import ModelStore
 from services.recommend.numbers import ItemNumbers
 from shared import bus
 from shared.catalogue import ItemChanged, encode, item_key
@@ -140,10 +141,10 @@ def write_model(settings: Settings, shop: Shop) -> None:
         category = random.randrange(CATEGORIES)
         items = [shop.item(category) for _ in range(random.randint(1, 6))]
         learned.pairs.learn(str(order), [numbers.number(item) for item in items])
-    folder = ModelFolder(Path(settings.models))
-    metadata = Metadata(name="sessions", version="bench", trained_at="2026-01-01T00:00:00Z")
-    folder.save(take(learned), metadata)
-    folder.promote(metadata.version)
+    store = ModelStore.open(settings.models)
+    metadata = Metadata(name="linear", version="bench", trained_at="2026-01-01T00:00:00Z")
+    store.save(metadata, numbers.ids, parts_of(learned))
+    store.promote(metadata.version, 0)
 
 
 def write_requests(path: Path, shop: Shop, customers: int, key: str, count: int = 20_000) -> None:

@@ -77,6 +77,10 @@ class Catalogue:
         """The row of an item that exists."""
         return self._rows[item] if item in self._items else None
 
+    def items(self) -> dict[str, ItemChanged]:
+        """All items as they stand now, by id."""
+        return dict(self._items)
+
     def rows(self, items: Iterable[str]) -> Rows:
         """Rows of those of the items that exist, in their order; int32."""
         known = self._items

@@ -1,11 +1,14 @@
 """Takes up the newest promoted model while requests go on: loaded beside them, swapped in at once.
 
-A background loop of each recommend process, beside those of live.py.
+A background loop of each recommend process, beside those of live.py. A version that cannot be read
+or is damaged is passed over and counted, and the one in force goes on.
 """
 
 import asyncio
 import logging
-from pathlib import Path
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from services.recommend.candidates.sessions import SessionIndex
@@ -13,22 +16,21 @@ from services.recommend.knowledge import Knowledge
 from services.recommend.learning import Learned
 from services.recommend.live import LiveTail, keep_going, stopped
 from services.recommend.metrics import RecommendMetrics
-from services.recommend.models.folder import ModelFolder
-from services.recommend.models.snapshot import Metadata, restore
-from services.recommend.ranking import LinearRanker
-from shared.decisions import ModelName
+from services.recommend.models.store import ModelStore
+from services.recommend.models.taking import UNTRAINED, Taken, take_up
 from shared.errors import AttuneError, LogUnavailable
 from shared.settings import Settings
 
-UNTRAINED: Final = ModelName(name="linear", version="untrained")
+YIELD_S: Final = 0.000_2
+"""How long requests wait for the interpreter while a model is loaded; usually it is 5 ms."""
 
 _logger = logging.getLogger(__name__)
 
 
 class ModelKeeper:
-    """Takes up the newest promoted snapshot. A new one is loaded in a thread and follows the log
+    """Takes up the newest promoted version. A new one is loaded in a thread and follows the log
     from where training stopped; only when it has caught up does it take the old one's place, in
-    one assignment between two requests."""
+    one step between two requests."""
 
     def __init__(
         self,
@@ -44,8 +46,9 @@ class ModelKeeper:
         self._metrics = metrics
         self._poll_s = poll_s
         self._capacity = capacity
-        self._folder = ModelFolder(Path(settings.models))
+        self._store: ModelStore | None = None
         self._version: str | None = None
+        self._refused: str | None = None
         self._task: asyncio.Task[None] | None = None
         self.tail: LiveTail | None = None
 
@@ -58,33 +61,53 @@ class ModelKeeper:
             await stopped(self._task)
 
     async def _begin(self) -> None:
-        learned = Learned(self._knowledge.stock.numbers, SessionIndex(capacity=self._capacity))
-        metadata: Metadata | None = None
+        empty = Learned(self._knowledge.stock.numbers, SessionIndex(capacity=self._capacity))
+        taken = Taken(UNTRAINED, empty)
         try:
-            version = await asyncio.to_thread(self._folder.current)
+            version = await asyncio.to_thread(self._current)
             if version is not None:
-                learned, metadata = await asyncio.to_thread(self._load, version)
+                taken = await self._loaded(version)
         except AttuneError as error:
             _logger.warning("starting without a model", extra={"code": error.code})
-        positions = {} if metadata is None else metadata.positions
-        self.tail = LiveTail(self._settings, learned, positions)
+        self.tail = LiveTail(self._settings, taken.learned, taken.positions)
         self._task = asyncio.create_task(self.tail.run())
-        self._put_in_force(learned, metadata)
+        self._put_in_force(taken)
 
-    def _load(self, version: str) -> tuple[Learned, Metadata]:
-        snapshot, metadata = self._folder.load(version)
-        return restore(snapshot, self._knowledge.stock.numbers, self._capacity), metadata
+    def _current(self) -> str | None:
+        return self._opened().current()
+
+    def _opened(self) -> ModelStore:
+        if self._store is None:
+            self._store = ModelStore.open(self._settings.models)
+        return self._store
+
+    async def _loaded(self, version: str) -> Taken:
+        """Raises InvalidInput, NotFound (then `version` is not tried again) or Unavailable."""
+        try:
+            with _giving_way():
+                return await asyncio.to_thread(self._load, version)
+        except AttuneError as error:
+            if error.status < 500:
+                self._refused = version
+            self._metrics.refused_model()
+            _logger.warning("model not taken up", extra={"version": version, "error": str(error)})
+            raise
+
+    def _load(self, version: str) -> Taken:
+        loaded = self._opened().load(version)
+        return take_up(loaded, self._knowledge.stock.numbers, self._capacity)
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(self._poll_s)
-            version = await asyncio.to_thread(self._folder.current)
-            if version is not None and version != self._version:
-                await self._swap(version)
+            version = await asyncio.to_thread(self._current)
+            if version is None or version in {self._version, self._refused}:
+                continue
+            await self._swap(version)
 
     async def _swap(self, version: str) -> None:
-        learned, metadata = await asyncio.to_thread(self._load, version)
-        tail = LiveTail(self._settings, learned, metadata.positions)
+        taken = await self._loaded(version)
+        tail = LiveTail(self._settings, taken.learned, taken.positions)
         task = asyncio.create_task(tail.run())
         try:
             await tail.caught_up.wait()
@@ -92,19 +115,15 @@ class ModelKeeper:
             await stopped(task)
             raise
         old, self._task, self.tail = self._task, task, tail
-        self._put_in_force(learned, metadata)
+        self._put_in_force(taken)
         await stopped(old)
 
-    def _put_in_force(self, learned: Learned, metadata: Metadata | None) -> None:
-        name, knowledge = UNTRAINED, self._knowledge
-        if metadata is not None:
-            name = ModelName(
-                name=metadata.name, version=metadata.version, trained_at=metadata.trained_at
-            )
-            knowledge.neighbours = metadata.neighbour_settings()
-            self._version = metadata.version
-        knowledge.sessions, knowledge.pairs = learned.sessions, learned.pairs
-        knowledge.ranker = LinearRanker(name)
+    def _put_in_force(self, taken: Taken) -> None:
+        taken.put_in(self._knowledge)
+        name = taken.name
+        self._refused = None
+        if name is not UNTRAINED:
+            self._version = name.version
         self._metrics.model_in_force(name.name, name.version)
         _logger.info("model in force", extra={"model": name.name, "version": name.version})
 
@@ -119,3 +138,13 @@ class ModelKeeper:
         if self.tail is None:
             raise LogUnavailable("the live tail has not begun")
         await self.tail.check()
+
+
+@contextmanager
+def _giving_way() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(YIELD_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)

@@ -1,9 +1,8 @@
-"""`attune train`: reads all of `events`, builds the snapshot, measures it, puts it in force."""
+"""`attune train`: reads facts, trains every model, measures, writes a version, promotes it."""
 
 import asyncio
-from dataclasses import asdict
+import os
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,25 +10,28 @@ import click
 from tqdm import tqdm
 
 from services.commands.output import Report, json_option
-from services.recommend.candidates.neighbour_weights import NeighbourSettings
-from services.recommend.learning import Learned
-from services.recommend.models.folder import ModelFolder
-from services.recommend.models.snapshot import Metadata, take
-from services.recommend.training.build import build_index
-from services.recommend.training.log import Lessons
+from services.ingest.imports.mapping import shipped
+from services.recommend.models.metadata import Metadata
+from services.recommend.models.store import ModelStore, Version
+from services.recommend.training.building import HistoryBuilder
+from services.recommend.training.catalogue import read_catalogue
+from services.recommend.training.file import prepared, read_file
+from services.recommend.training.history import History
 from services.recommend.training.rows import from_archive, from_log
-from services.recommend.training.session_settings import K, choose_settings
+from services.recommend.training.training_run import Trained, train_all
 from shared.clock import real_now_ms
+from shared.errors import InvalidInput, NotFound
 from shared.settings import Settings
 
-NAME: Final = "sessions"
-CAPACITY: Final = 200_000
-FEWEST_SESSIONS: Final = 50
-"""Below that nothing is held out: default settings, no metrics."""
+NICE: Final = 10
 
 
 @click.command()
-@click.option("--promote/--no-promote", default=True, help="Put the new version in force.")
+@click.option(
+    "--promote/--no-promote",
+    default=True,
+    help="Put the new version in force, unless it does worse.",
+)
 @click.option(
     "--settings-from-data/--default-settings",
     default=True,
@@ -42,89 +44,142 @@ FEWEST_SESSIONS: Final = 50
     show_default=True,
     help="Read facts from the log, or from its archive (ATTUNE_ARCHIVE).",
 )
+@click.option(
+    "--orders",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Read an export instead, as `attune import` does; needs --mapping.",
+)
+@click.option(
+    "--mapping",
+    metavar="NAME_OR_FILE",
+    help=f"How the export's rows become facts: a YAML file, or one of: {', '.join(shipped())}.",
+)
+@click.option("--seed", default=1, show_default=True, help="Seed of everything drawn.")
+@click.option(
+    "--nice",
+    default=NICE,
+    show_default=True,
+    type=click.IntRange(0, 19),
+    help="How far to step back behind other processes.",
+)
 @json_option
-def command(promote: bool, settings_from_data: bool, source: str, as_json: bool) -> None:
+def command(
+    promote: bool,
+    settings_from_data: bool,
+    source: str,
+    orders: Path | None,
+    mapping: str | None,
+    seed: int,
+    nice: int,
+    as_json: bool,
+) -> None:
     """Train the models that offers are ranked with.
 
-    Reads all facts from the beginning, builds session neighbours and basket pairs, measures them
-    on the latest sessions and writes a version to the model store (ATTUNE_MODELS). A running
-    recommend takes it up within seconds, without a failed request.
+    Reads all facts from the beginning, trains what there is data for, measures it on the newest
+    tenth and writes a version to the model store (ATTUNE_MODELS). It is promoted unless it does
+    worse there than popularity or than the version in force; a running recommend takes it up
+    within seconds, without a failed request.
     """
     settings = Settings.from_environment()
-    place = "archive" if source == "archive" else "bootstrap"
-    shown = {
-        "source": source,
-        place: getattr(settings, place),
-        "models": settings.models,
-        "promote": promote,
-    }
-    with Report("train", as_json=as_json, settings=shown) as report:
-        lessons = asyncio.run(_read(settings, source))
-        metadata = train(lessons, real_now_ms(), choose=settings_from_data)
-        folder = ModelFolder(Path(settings.models))
-        learned = whole(lessons)
-        folder.save(take(learned), metadata)
-        if promote:
-            folder.promote(metadata.version)
-        report.add(
-            version=metadata.version,
-            promoted=promote,
-            data=metadata.data,
-            neighbours=metadata.neighbours,
-            metrics=metadata.metrics,
+    if (orders is None) != (mapping is None):
+        raise InvalidInput("--orders and --mapping go together")
+    shown: dict[str, Any] = {"source": source if orders is None else "orders", "promote": promote}
+    if orders is not None:
+        shown |= {"orders": orders.name, "mapping": mapping}
+    else:
+        place = "archive" if source == "archive" else "bootstrap"
+        shown[place] = getattr(settings, place)
+    shown |= {"models": settings.models, "settings_from_data": settings_from_data, "nice": nice}
+    with Report("train", as_json=as_json, seed=seed, settings=shown) as report:
+        os.nice(nice)
+        store = ModelStore.open(settings.models)
+        if orders is not None and mapping is not None:
+            history = of_file(orders, mapping)
+        else:
+            history = asyncio.run(_read(settings, source, report))
+        current = in_force(store, report)
+        trained = train_all(history, current, seed, report.say, choose=settings_from_data)
+        metadata = store.save(
+            described(history, trained, shown | {"seed": seed}, real_now_ms()),
+            history.items,
+            trained.parts,
         )
+        refused = trained.against()
+        if promote and not refused:
+            store.promote(metadata.version, real_now_ms())
+        _report(report, metadata, trained, promote=promote, refused=refused)
 
 
-async def _read(settings: Settings, source: str) -> Lessons:
-    lessons = Lessons()
+def of_file(path: Path, mapping: str) -> History:
+    """The history out of an export. Raises InvalidInput."""
+    plan, builder = prepared(path, mapping), HistoryBuilder()
+    with tqdm(
+        desc="reading", total=plan.export.size, unit="B", unit_scale=True, disable=None
+    ) as bar:
+        read_file(plan, builder, real_now_ms(), lambda byte: bar.update(byte - bar.n))
+    return builder.history()
+
+
+async def _read(settings: Settings, source: str, report: Report) -> History:
+    builder = HistoryBuilder()
     rows = from_archive if source == "archive" else from_log
-    with tqdm(desc="reading events", unit=" facts", unit_scale=True) as progress:
+    with tqdm(desc="reading events", unit=" facts", unit_scale=True, disable=None) as progress:
         async for records in rows(settings):
-            lessons.read(records)
+            builder.read(records)
             progress.update(len(records))
-    return lessons
+    items = await read_catalogue(settings)
+    if items is None:
+        report.say("the log does not answer: trained without the catalogue")
+    builder.catalogue.update(items or {})
+    return builder.history()
 
 
-def whole(lessons: Lessons) -> Learned:
-    """What is learned of all sessions and orders."""
-    sessions = [session.items for session in lessons.ended()]
-    return Learned(lessons.numbers, build_index(sessions, CAPACITY), lessons.pairs)
+def in_force(store: ModelStore, report: Report) -> Version | None:
+    """The version in force, as far as it can be read: one that is damaged is no rival."""
+    try:
+        version = store.current()
+        return None if version is None else store.load(version)
+    except (InvalidInput, NotFound) as error:
+        report.say(f"the version in force is not compared with: {error}")
+        return None
 
 
-def train(lessons: Lessons, real_ms: int, *, choose: bool) -> Metadata:
-    """Choose and measure settings on the latest sessions, which the index for that leaves out.
-
-    The version's name is the time of training (`real_ms`), so names ascend.
-    """
+def described(history: History, trained: Trained, config: dict[str, Any], real_ms: int) -> Metadata:
+    """What the version says of itself. Its name is the time of training, so names ascend."""
     trained_at = datetime.fromtimestamp(real_ms / 1_000, UTC)
-    sessions = lessons.ended()
-    chosen = NeighbourSettings()
-    metrics: dict[str, Any] = {}
-    if choose and len(sessions) >= FEWEST_SESSIONS:
-        chosen, metrics = _measure([session.items for session in sessions])
     return Metadata(
-        name=NAME,
+        name=trained.name,
         version=trained_at.strftime("%Y%m%dT%H%M%S") + f"{real_ms % 1_000:03d}",
         trained_at=trained_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
         data={
-            "facts": lessons.facts,
-            "sessions": len(sessions),
-            "orders": lessons.orders,
-            "items": len(lessons.numbers) - 1,
-            "from": lessons.first,
-            "to": lessons.last,
+            "facts": history.facts,
+            "sessions": history.sessions,
+            "orders": history.orders,
+            "items": len(history.items) - 1,
+            "customers": len(history.customers),
+            "catalogue": len(history.catalogue),
+            "from": history.first,
+            "to": history.last,
         },
-        positions={str(key): value for key, value in sorted(lessons.positions.items())},
-        neighbours=asdict(chosen),
-        metrics=metrics,
+        positions={str(key): value for key, value in history.positions.items()},
+        config=config,
+        metrics=trained.metrics,
     )
 
 
-def _measure(sessions: list[list[int]]) -> tuple[NeighbourSettings, dict[str, Any]]:
-    with tqdm(desc="choosing settings", unit=" settings") as progress:
-        chosen, predictions = choose_settings(sessions, 1, partial(_advance, progress))
-    return chosen.settings, {"mrr": round(chosen.mrr, 5), "k": K, "predictions": predictions}
-
-
-def _advance(progress: "tqdm[Any]", steps: int) -> None:
-    progress.update(steps)
+def _report(
+    report: Report, metadata: Metadata, trained: Trained, *, promote: bool, refused: list[str]
+) -> None:
+    reason = "; ".join(refused) if refused else None
+    if reason is None and not promote:
+        reason = "--no-promote"
+    report.add(
+        model=metadata.version,
+        name=metadata.name,
+        promoted=reason is None,
+        reason=reason,
+        data=metadata.data,
+        parts={name: part.facts for name, part in metadata.parts.items()},
+        left_out=trained.missing,
+        metrics=metadata.metrics,
+    )

@@ -6,7 +6,7 @@ in the same order make the same model. The archive serves long histories without
 
 from collections.abc import AsyncIterator, Sequence
 
-from services.recommend.training.log import Recorded
+from services.recommend.training.building import Recorded
 from shared.archive import ArchiveReader
 from shared.bus_offsets import topic_bounds
 from shared.bus_read import RangeReader

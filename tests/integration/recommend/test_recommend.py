@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,8 +15,9 @@ from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.learning import Learned
 from services.recommend.main import opener
 from services.recommend.metrics import RecommendMetrics
-from services.recommend.models.folder import ModelFolder
-from services.recommend.models.snapshot import Metadata, take
+from services.recommend.models.live_parts import parts_of
+from services.recommend.models.metadata import Metadata
+from services.recommend.models.store import ModelStore
 from services.recommend.numbers import ItemNumbers
 from services.recommend.settings import RecommendSettings
 from shared import bus
@@ -321,13 +321,11 @@ async def test_a_newer_model_takes_over_without_a_failed_request(
     async with running(embedded_settings) as shop:
         learned = Learned(ItemNumbers(), SessionIndex(capacity=100))
         learned.sessions.begin([learned.numbers.number(item) for item in ("i2", "i17")])
-        folder = ModelFolder(Path(shop.settings.models))
-        folder.save(
-            take(learned),
-            Metadata(name="sessions", version="v1", trained_at="2026-01-01T00:00:00Z"),
-        )
+        store = ModelStore.open(shop.settings.models)
+        metadata = Metadata(name="linear", version="v1", trained_at="2026-01-01T00:00:00Z")
+        store.save(metadata, learned.numbers.ids, parts_of(learned))
         assert (await shop.ask({}))["model"]["version"] == "untrained"
-        folder.promote("v1")
+        store.promote("v1", 1)
 
         async def swapped() -> bool:
             answer = await shop.ask({"session": ["i2"], "n": 1})

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.recommend.models.snapshot import take
-from services.recommend.training.log import Lessons
-from services.recommend.training.main import train, whole
+from services.recommend.training.building import HistoryBuilder
+from services.recommend.training.history import History
 from services.recommend.training.rows import from_archive, from_log
+from services.recommend.training.training_run import train_all
 from shared.archive_table import ArchiveTable
 from shared.bus import Producer, topic_id
 from shared.errors import NotFound
@@ -68,33 +68,30 @@ def visits(dice: random.Random) -> list[AnyFact]:
     return facts
 
 
-async def lessons_of(rows: Any) -> Lessons:
-    lessons = Lessons()
+async def history_of(rows: Any) -> History:
+    builder = HistoryBuilder()
     async for records in rows:
-        lessons.read(records)
-    return lessons
+        builder.read(records)
+    return builder.history()
 
 
 async def test_the_archive_gives_the_same_model_as_the_log(settings: Settings) -> None:
-    of_log = await lessons_of(from_log(settings))
-    of_archive = await lessons_of(from_archive(settings))
+    of_log = await history_of(from_log(settings))
+    of_archive = await history_of(from_archive(settings))
     assert of_log.facts == len(visits(random.Random(3)))
     assert len(of_log.positions) > 1, "more than one partition"
-    assert train(of_archive, 1, choose=True) == train(of_log, 1, choose=True)
-    one, other = take(whole(of_archive)), take(whole(of_log))
-    assert one.items == other.items
-    assert len(one.sessions) > 50
-    for found, expected in zip(
-        (one.sessions, one.orders, one.together),
-        (other.sessions, other.orders, other.together),
-        strict=True,
-    ):
-        np.testing.assert_array_equal(found, expected)
+    one, other = (train_all(found, None, 1, lambda _: None) for found in (of_archive, of_log))
+    assert one.parts.keys() == other.parts.keys() >= {"sessions", "pairs"}
+    assert (of_archive.items, one.metrics) == (of_log.items, other.metrics)
+    assert len(one.parts["sessions"].arrays["rows"]) > 50
+    for name, part in one.parts.items():
+        for array, values in part.arrays.items():
+            np.testing.assert_array_equal(values, other.parts[name].arrays[array])
 
 
 async def test_without_an_archive_it_says_so(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="attune archive"):
-        await lessons_of(from_archive(replace(settings, archive=str(tmp_path / "elsewhere"))))
+        await history_of(from_archive(replace(settings, archive=str(tmp_path / "elsewhere"))))
 
 
 async def test_the_command_needs_no_broker(settings: Settings, tmp_path: Path) -> None:

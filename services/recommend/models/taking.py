@@ -1,0 +1,77 @@
+"""A model version becomes what recommend serves with, under the item numbers of this process.
+
+Between the store and the keeper. Runs in a thread beside requests: numpy does the work, which
+lets go of the interpreter, and loops over items are short.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from services.recommend.arrays import Numbers
+from services.recommend.candidates.neighbour_weights import NeighbourSettings
+from services.recommend.knowledge import Knowledge
+from services.recommend.learning import Learned
+from services.recommend.models.live_parts import live_parts
+from services.recommend.models.part import Part
+from services.recommend.models.store import Version
+from services.recommend.numbers import ItemNumbers
+from services.recommend.ranking import LinearRanker, Ranker
+from shared.decisions import ModelName
+from shared.errors import InvalidInput
+
+UNTRAINED: Final = ModelName(name="linear", version="untrained")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How a part becomes what serves: `of` with the numbers of this process, `empty` without."""
+
+    of: Callable[[Part, Numbers], Any]
+    empty: Callable[[], Any]
+
+
+KINDS: Final[Mapping[str, Kind]] = {}
+"""Parts by name, which is also the field of Knowledge they are put in."""
+
+
+@dataclass(slots=True)
+class Taken:
+    """What a version serves with. positions: where in the log the live tail goes on."""
+
+    name: ModelName
+    learned: Learned
+    neighbours: NeighbourSettings = field(default_factory=NeighbourSettings)
+    ranker: Ranker = field(default_factory=lambda: LinearRanker(UNTRAINED))
+    kinds: dict[str, Any] = field(default_factory=dict)
+    positions: dict[str, int] = field(default_factory=dict)
+
+    def put_in(self, knowledge: Knowledge) -> None:
+        """Serve with all of it from now on. No request runs meanwhile, as nothing here waits."""
+        knowledge.sessions, knowledge.pairs = self.learned.sessions, self.learned.pairs
+        knowledge.neighbours = self.neighbours
+        for name, kind in KINDS.items():
+            setattr(knowledge, name, self.kinds.get(name) or kind.empty())
+        knowledge.ranker = self.ranker
+
+
+def take_up(version: Version, numbers: ItemNumbers, capacity: int) -> Taken:
+    """Make a version ready. Raises InvalidInput where a part lacks what it must have."""
+    metadata, items, parts = version
+    name = ModelName(name=metadata.name, version=metadata.version, trained_at=metadata.trained_at)
+    local = np.array([0, *map(numbers.number, items[1:])], dtype=np.int64)
+    try:
+        live = live_parts(parts, local, numbers, capacity)
+        kinds = {part: kind.of(parts[part], local) for part, kind in KINDS.items() if part in parts}
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        raise InvalidInput(f"the model {metadata.version} is damaged: {error!r}") from None
+    return Taken(
+        name=name,
+        learned=live.learned,
+        neighbours=live.neighbours,
+        ranker=LinearRanker(name),
+        kinds=kinds,
+        positions=metadata.positions,
+    )
