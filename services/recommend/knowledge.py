@@ -52,8 +52,8 @@ class Moment:
 @dataclass(slots=True)
 class Choice:
     """The decision's outcome. offers: each item in JSON (shared.decisions.OfferedItem), best first;
-    features (a row each) and propensities are aligned with them; left: of a given list what may
-    not be offered, and why."""
+    features, how much each moved the score (a row each, of the ranked) and propensities are aligned
+    with them; left: of a given list what may not be offered, and why."""
 
     offers: list[str]
     filtered: list[Filtered]
@@ -62,6 +62,7 @@ class Choice:
     propensities: list[float]
     sources: dict[str, int] = field(default_factory=dict)
     left: list[tuple[str, str]] = field(default_factory=list)
+    moved: Matrix | None = None
 
     @property
     def items(self) -> list[OfferedItem]:

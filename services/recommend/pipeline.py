@@ -17,10 +17,11 @@ from typing import Final
 import numpy as np
 
 from services.recommend.arrangement import Arranged, Likeness, arrange, further_codes
-from services.recommend.arrays import Numbers
+from services.recommend.arrays import Numbers, Scores
 from services.recommend.asking import Ask
 from services.recommend.availability import REFRESH_MS, Availability
 from services.recommend.candidates.first_stage import MOST_KEPT
+from services.recommend.candidates.listed import Fresh, Listed
 from services.recommend.candidates.pool import NO_FRESH, NO_SIMILAR, Pool, number, pack
 from services.recommend.candidates.trending import catalogue_order, trending, trending_among
 from services.recommend.diversity import LOOKED_AT
@@ -71,6 +72,7 @@ def decide(
         features=shown.features,
         propensities=propensities,
         sources=pool.counts(),
+        moved=shown.moved,
     )
 
 
@@ -92,16 +94,40 @@ def offerable(knowledge: Knowledge, ask: Ask, moment: Moment) -> Availability:
 
 def gathered(own: Numbers, knowledge: Knowledge, ask: Ask, available: Availability) -> Pool:
     """The candidates of all sources that go on to the ranker."""
-    stock, popularity, ranker = knowledge.stock, knowledge.popularity, knowledge.ranker
+    popularity = knowledge.popularity
     wanted = trending(popularity, ask.country)
     if available.restricted:
         wanted = np.concatenate((wanted, trending_among(popularity, available)))
+    listed = listed_of(knowledge, NO_FRESH, wanted)
     most = max(MOST_KEPT, LOOKED_AT * ask.n)
-    members = popularity.lists.arrays()
-    listed = (knowledge.pairs.lists.arrays(), NO_SIMILAR, members, NO_FRESH, wanted)
-    stage = (ranker.first_weights, stock.id_order, most)
+    return collected(own, knowledge, listed, available, knowledge.ranker.first_weights, most)
+
+
+def listed_of(knowledge: Knowledge, fresh: Fresh, wanted: Numbers) -> Listed:
+    """The lists that candidates are taken from; fresh: new items, wanted: rows that trend."""
+    partners, members = knowledge.pairs.lists.arrays(), knowledge.popularity.lists.arrays()
+    return partners, NO_SIMILAR, members, fresh, wanted
+
+
+def collected(
+    own: Numbers,
+    knowledge: Knowledge,
+    listed: Listed,
+    available: Availability,
+    weights: Scores,
+    most: int,
+) -> Pool:
+    """The pool, by first-stage weights; `most` go on to the ranker, see first_stage.py."""
+    stock = knowledge.stock
     return knowledge.pooling.collect(
-        own, knowledge.neighbours, knowledge.sessions, listed, popularity, stock, available, stage
+        own,
+        knowledge.neighbours,
+        knowledge.sessions,
+        listed,
+        knowledge.popularity,
+        stock,
+        available,
+        (weights, stock.id_order, most),
     )
 
 

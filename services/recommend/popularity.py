@@ -75,7 +75,19 @@ def rank_popularity(statistics: ItemStatistics, number_of: Numbers) -> Popularit
     found = np.flatnonzero(trending)
     order, _ = best_first(found, trending[found], MOST_TRENDING)
     greatest = float(trending.max()) if len(trending) else 0.0
-    return Popularity(trending / max(greatest, 1e-9), conversion, order, counts)
+    by_country = {
+        country: _leading(trend, number_of) for country, trend in statistics.countries.items()
+    }
+    return Popularity(
+        trending / max(greatest, 1e-9), conversion, order, counts, by_country=by_country
+    )
+
+
+def _leading(trend: NDArray[np.int64], number_of: Numbers) -> Numbers:
+    """Rows that trend, best first."""
+    here = trend[np.where(number_of < len(trend), number_of, NO_ITEM)]
+    found = np.flatnonzero(here > 0)
+    return best_first(found, here[found].astype(np.float64), MOST_TRENDING)[0]
 
 
 def finder(catalogue: Catalogue, name: str) -> Callable[[str, int], int]:

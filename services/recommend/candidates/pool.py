@@ -178,10 +178,18 @@ def asked_and_partners(shopper: Shopper, own: Numbers) -> tuple[Numbers, Numbers
     return own[middle - len(shopper.asked) : middle], own[middle : middle + len(shopper.partners)]
 
 
-def pack(shopper: Shopper, situation: Situation, ask: Ask, stock: Stock, now: int) -> Numbers:
-    """All that concerns this call alone as `gather` takes it: one array costs less than ten."""
+def pack(
+    shopper: Shopper,
+    situation: Situation,
+    ask: Ask,
+    stock: Stock,
+    now: int,
+    given: list[int] | None = None,
+) -> Numbers:
+    """All that concerns this call alone as `gather` takes it: one array costs less than ten.
+    given: rows that go on in any case, in the place of what is promoted."""
     groups = shopper.groups
-    promised = promised_rows(ask, stock.catalogue, now)
+    promised = promised_rows(ask, stock.catalogue, now) if given is None else given
     own = [len(shopper.session), len(shopper.asked), len(shopper.partners), len(groups)]
     own += (len(promised), 0, 0, -1)
     rules = own_items(situation, ask, now)
