@@ -5,6 +5,7 @@ Tab-separated, header `SessionId ItemId Time` with Time in seconds, plain or gzi
 
 import gzip
 import io
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +29,12 @@ def read_sessions(path: Path) -> list[ClickSession]:
     clicks: dict[str, list[tuple[float, int, str]]] = {}
     for line, (session, item, time) in enumerate(_rows(path), start=2):
         try:
-            clicks.setdefault(session, []).append((float(time), line, item))
+            at = float(time)
         except ValueError:
-            raise InvalidInput(f"{path}, line {line}: Time is not a number") from None
+            at = math.nan
+        if not math.isfinite(at):
+            raise InvalidInput(f"{path}, line {line}: Time is not a number")
+        clicks.setdefault(session, []).append((at, line, item))
     sessions = []
     for session, found in clicks.items():
         found.sort()

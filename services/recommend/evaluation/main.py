@@ -6,7 +6,7 @@ import click
 
 from services.commands.output import Report, json_option
 from services.recommend.evaluation.clv_command import clv
-from services.recommend.evaluation.methods import METHODS, SHIPPED
+from services.recommend.evaluation.compared import METHODS, SHIPPED
 from services.recommend.evaluation.next_item import evaluate
 
 FILE = click.Path(path_type=Path, dir_okay=False)

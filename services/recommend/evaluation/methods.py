@@ -71,21 +71,16 @@ class ItemToItem(Method):
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        self._known: dict[int, Numbers] = {}
+        known = np.flatnonzero(task.index.frequency).tolist()
+        self._lists = {item: self._partners(item) for item in known}
 
     def predict(self, seen: Numbers) -> Numbers:
         """Partners of the newest item."""
-        item = int(seen[-1])
-        found = self._known.get(item)
-        if found is None:
-            found = self._known[item] = self._partners(item)
-        return found
+        return self._lists.get(int(seen[-1]), NO_NUMBERS)
 
     def _partners(self, item: int) -> Numbers:
         index = self.task.index
         sessions = index.newest_with(item, index.capacity)
-        if not len(sessions):
-            return NO_NUMBERS
         shared = np.bincount(index.rows[sessions % index.capacity].ravel())
         shared[0] = 0
         if not self.task.keep_current:
@@ -140,13 +135,3 @@ class Shipped(SessionNeighbours):
 
     def _searched(self) -> tuple[Sequence[NeighbourSettings], Space]:
         return with_current(self.designs, self.space, keep_current=self.task.keep_current)
-
-
-METHODS: Final[dict[str, type[Method]]] = {
-    "popularity": Popularity,
-    "item-to-item": ItemToItem,
-    "vmis": SessionNeighbours,
-    "vstan": Vstan,
-    "shipped": Shipped,
-}
-SHIPPED: Final = "shipped"

@@ -15,7 +15,8 @@ import numpy as np
 from services.recommend.arrays import Numbers
 from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.evaluation.clicks import ClickSession, read_sessions
-from services.recommend.evaluation.methods import METHODS, SHIPPED, Method, Task
+from services.recommend.evaluation.compared import METHODS, SHIPPED
+from services.recommend.evaluation.methods import Method, Task
 from services.recommend.evaluation.scores import Ranks, interval
 from services.recommend.numbers import ItemNumbers
 from services.recommend.training.build import (

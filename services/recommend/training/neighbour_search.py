@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from services.recommend.arrays import Scores
+from services.recommend.arrays import NO_SCORES, Scores
 from services.recommend.candidates.neighbour_weights import NeighbourSettings
 from services.recommend.candidates.neighbours import Predictions, efforts, reciprocal_ranks
 from services.recommend.training.build import HeldOut
@@ -26,8 +26,10 @@ SAMPLE: Final = 600
 """Predictions that designs and draws are compared on."""
 DRAWS: Final = 24
 FINALISTS: Final = 3
+CLIMBS: Final = 2
+"""Finalists that are changed step by step: the best of them need not lead to the best."""
 ROUNDS: Final = 4
-LEAST_GAIN: Final = 0.5
+LEAST_GAIN: Final = 0.25
 """A change must gain this many standard errors of the paired difference: settings that only fit
 the chance of few predictions are left alone."""
 
@@ -59,7 +61,7 @@ BLEND: Final[Space] = {
     "position": (0.0, *VSTAN["position"]),
     "length": (0.0, 0.25, 0.5, 0.75),
     "before": (0.0, 0.3, 0.5, 0.7, 0.85, 1.0, 1.2),
-    "chain": (0.0, 0.1, 0.3, 1.0, 3.0),
+    "chain": (0.0, 0.1, 0.3, 1.0, 3.0, 10.0),
     "rarity": (0.0, 0.1, 0.2, 0.3, 0.5),
 }
 CURRENT: Final = (0.0, 0.05, 0.1, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 40.0)
@@ -101,7 +103,9 @@ class Search:
 
     def choose(self, designs: Sequence[NeighbourSettings], space: Space, seed: int) -> Chosen:
         """The best of the designs, of draws out of the space, and of what comes of changing them.
-        Of equals the one tried first."""
+        Of equals the one tried first; the first design where nothing was held out."""
+        if not any(len(held.predictions[2]) for held in self.held_out):
+            return Chosen(designs[0], 0.0, NO_SCORES, 0)
         space = self._scaled(space)
         drawn = Random(seed)
         candidates = [*designs]
@@ -112,9 +116,9 @@ class Search:
         order = np.argsort(-np.array(means), kind="stable")[:FINALISTS]
         finalists = [candidates[place] for place in order]
         finalists += [design for design in designs if design not in finalists]
-        found = [(self._mean(self._whole(finalist)), finalist) for finalist in finalists]
-        best = max(found, key=lambda entry: entry[0])[1]
-        best = self._climb(best, space)
+        finalists.sort(key=lambda finalist: -self._mean(self._whole(finalist)))
+        climbed = [self._climb(finalist, space) for finalist in finalists[:CLIMBS]]
+        best = max(climbed, key=lambda settings: self._mean(self._whole(settings)))
         reciprocal = self._whole(best)
         if reciprocal is None:  # even the designs cost too much: the cheapest there is
             best = replace(best, newest=50, neighbours=25, last_items=1, chain=0.0)
