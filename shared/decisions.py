@@ -75,7 +75,7 @@ class Decision(Struct, kw_only=True):
 
     `decided_at` is business time, epoch ms. `feature_values` and `propensities` are per item of
     the answer, in its order: what the ranker saw of the item, side by side with `feature_names`,
-    or nothing where it was not ranked.
+    or nothing where it was not ranked; None: missing.
     """
 
     decision_id: str
@@ -86,7 +86,7 @@ class Decision(Struct, kw_only=True):
     anonymous: str | None = None
     context: dict[str, Any] = {}
     feature_names: list[str] = []
-    feature_values: list[list[float]] = []
+    feature_values: list[list[float | None]] = []
     propensities: list[float] = []
 
 

@@ -19,18 +19,20 @@ NOTHING: Final = -1
 WIDTH: Final = 3
 """Numbers a reason: the feature (by place in FEATURES), and what of it, see `ground`."""
 _NAMES: Final = tuple(FEATURES)
+EXPLAINED: Final = len(_NAMES)
 SESSION: Final = _NAMES.index("session")
 TOGETHER: Final = _NAMES.index("together")
 
 
 @compiled("int64[:, ::1](float64[:, ::1])")
 def _strongest(moved: Matrix) -> Numbers:
-    """By item the features that raised its score most, of equal ones the first named."""
+    """By item the features that raised its score most, of equal ones the first named, among
+    those that reasons can be given for."""
     found = np.full((len(moved), MOST_REASONS), NOTHING)
     for item in range(len(moved)):
         for place in range(MOST_REASONS):
             most = 0.0
-            for feature in range(moved.shape[1]):
+            for feature in range(min(moved.shape[1], EXPLAINED)):
                 value = moved[item, feature]
                 if value > most and (place == 0 or feature != found[item, 0]):
                     most = value

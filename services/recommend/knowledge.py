@@ -13,6 +13,7 @@ from services.recommend.candidates.pool import Pooling
 from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.exploration import Posteriors
 from services.recommend.features import Matrix
+from services.recommend.features.shelf import Shelf
 from services.recommend.objective import Worth
 from services.recommend.popularity import Popularity
 from services.recommend.ranking import Ranker
@@ -36,6 +37,7 @@ class Knowledge:
     posteriors: Posteriors = field(default_factory=Posteriors)
     worth: Worth = field(default_factory=Worth)
     alike: tuple[str, ...] = ()
+    shelf: Shelf = field(default_factory=Shelf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class Choice:
     """The decision's outcome. offers: each item in JSON (shared.decisions.OfferedItem), best first;
     features, how much each moved the score (a row each, of the ranked) and propensities are aligned
     with them; left: of a given list what may not be offered, and why."""
+    features (a row each, by feature_names) and propensities are aligned with them; left: of a given list what may
+    not be offered, and why."""
 
     offers: list[str]
     filtered: list[Filtered]
@@ -63,6 +67,7 @@ class Choice:
     sources: dict[str, int] = field(default_factory=dict)
     left: list[tuple[str, str]] = field(default_factory=list)
     moved: Matrix | None = None
+    feature_names: list[str] = field(default_factory=list)
 
     @property
     def items(self) -> list[OfferedItem]:

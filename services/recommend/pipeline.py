@@ -57,7 +57,15 @@ def decide(
     )
     own = pack(shopper, situation, ask, knowledge.stock, moment.now)
     pool = gathered(own, knowledge, ask, available)
-    scene = Scene(situation, shopper, knowledge.stock, knowledge.popularity, ask, moment.now)
+    scene = Scene(
+        situation,
+        shopper,
+        knowledge.stock,
+        knowledge.popularity,
+        ask,
+        moment.now,
+        knowledge.shelf,
+    )
     ranked, arranged = ordered(pool, scene, knowledge, moment)
     shown = ranked.at(arranged.places)
     offers = explain_items(situation, knowledge, shopper, pool, shown, arranged, moment.now)
@@ -71,6 +79,7 @@ def decide(
         fallback=rung(situation, pool),
         features=shown.features,
         propensities=propensities,
+        feature_names=list(shown.names),
         sources=pool.counts(),
         moved=shown.moved,
     )

@@ -4,38 +4,24 @@ Fifth step of `pipeline`. Pure. A learned ranker takes the place of the linear o
 method; the linear one stays what is fallen back on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
-from services.recommend.arrays import Numbers, Scores
+from services.recommend.arrays import NO_NUMBERS, NO_SCORES, Numbers, Scores
 from services.recommend.asking import Ask
 from services.recommend.availability import Stock
 from services.recommend.candidates.first_stage import best_places
 from services.recommend.candidates.pool import Pool, Shopper
 from services.recommend.candidates.pool_loops import FIRST
-from services.recommend.features import Matrix
+from services.recommend.features import DEFAULT_WEIGHTS, Matrix
+from services.recommend.features.filling import fill
+from services.recommend.features.shelf import Shelf
 from services.recommend.popularity import Popularity
 from services.recommend.situation import Situation
 from shared.decisions import ModelName
-
-DEFAULT_WEIGHTS: Final = {
-    "session": 1.0,
-    "together": 1.0,
-    "category": 0.5,
-    "brand": 0.3,
-    "price": 0.2,
-    "trend": 0.3,
-    "conversion": 0.2,
-    "seen": -0.3,
-    "similar": 0.5,
-    "vector": 0.1,
-    "again": 0.8,
-    "new": 0.1,
-}
-"""Set by hand, for a shop whose decisions have taught nothing yet."""
 
 DIGITS: Final = 1e6
 
@@ -49,22 +35,50 @@ class Scene(NamedTuple):
     popularity: Popularity
     ask: Ask
     now: int
+    shelf: Shelf
+
+    def taken_and_passed(self) -> tuple[Numbers, Numbers]:
+        """Rows of what the shopper looked at lately, and of what was shown and not clicked."""
+        numbers = np.array(self.shopper.session, dtype=np.int64)
+        return self.stock.row_of[numbers], NO_NUMBERS
 
 
 class Ranked(NamedTuple):
-    """Candidates, best first, side by side; scores: to 6 digits; moved: how much each feature
-    moved each one's score."""
+    """Candidates, best first, side by side; names: of the features; scores: to 6 digits;
+    conversions: chances of a purchase, empty where nobody learned them; attribute: gives what each
+    feature moved of each row's score."""
 
     rows: Numbers
+    names: tuple[str, ...]
     features: Matrix
     scores: Scores
-    moved: Matrix
+    conversions: Scores
+    attribute: Callable[[Matrix], Matrix]
 
     def at(self, places: Numbers) -> "Ranked":
         """Those at the places, in that order."""
+        conversions = self.conversions[places] if len(self.conversions) else self.conversions
         return Ranked(
-            self.rows[places], self.features[places], self.scores[places], self.moved[places]
+            self.rows[places],
+            self.names,
+            self.features[places],
+            self.scores[places],
+            conversions,
+            self.attribute,
         )
+
+    @property
+    def moved(self) -> Matrix:
+        """How much each feature moved each one's score. Computed when it is asked for, since it
+        costs as much as ranking: ask for what is shown alone."""
+        return self.attribute(self.features)
+
+
+def features_of(pool: Pool, scene: Scene) -> Matrix:
+    """All features of the pool's candidates, a row each, by the names of the scene's shelf."""
+    taken, passed = scene.taken_and_passed()
+    arrays = scene.shelf.arrays(scene.stock.catalogue, scene.popularity.counts)
+    return fill(pool.rows, pool.features, taken, passed, scene.now, arrays)
 
 
 class Ranker(Protocol):
@@ -108,11 +122,17 @@ class LinearRanker:
 
     def rank(self, pool: Pool, scene: Scene) -> Ranked:
         """See Ranker."""
+        features = features_of(pool, scene)
         places = best_places(pool.scores, pool.rows, scene.stock.id_order, len(pool.rows))
-        features = pool.features[places]
         scores = np.rint(pool.scores[places] * DIGITS) / DIGITS
-        return Ranked(pool.rows[places], features, scores, features * self.first_weights)
+        rows, names = pool.rows[places], scene.shelf.names
+        return Ranked(rows, names, features[places], scores, NO_SCORES, self._attribute)
 
     def conversion(self, ranked: Ranked) -> Scores:
         """See Ranker; these scores are no chances."""
         return ranked.scores
+
+    def _attribute(self, features: Matrix) -> Matrix:
+        moved = np.zeros_like(features)
+        moved[:, : len(FIRST)] = features[:, : len(FIRST)] * self.first_weights
+        return moved

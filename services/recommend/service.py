@@ -13,7 +13,7 @@ from services.recommend.asking import Defaults, ask_of
 from services.recommend.decision_ids import DecisionIds
 from services.recommend.decision_log import DecisionLog
 from services.recommend.experiment import arm_of
-from services.recommend.features import NAMES, as_rows
+from services.recommend.features import as_rows
 from services.recommend.knowledge import Choice, Knowledge, Moment
 from services.recommend.metrics import RecommendMetrics
 from services.recommend.pipeline import decide
@@ -182,7 +182,7 @@ def _record(
         customer=named.customer,
         anonymous=named.anonymous,
         context=asked,
-        feature_names=NAMES,
+        feature_names=choice.feature_names,
         feature_values=as_rows(choice.features, len(choice.offers)),
         propensities=choice.propensities,
     )

@@ -1,0 +1,214 @@
+"""Regression trees as plain arrays, walked by a compiled loop: no LightGBM at run time.
+
+Made by ranker/training.py of a trained model, kept in the model store, walked by ranker/serving.py.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.recommend.arrays import Scores
+from services.recommend.compiled import compiled
+from services.recommend.features import Matrix
+from shared.errors import InvalidInput
+
+Nodes: TypeAlias = NDArray[np.int32]
+TreeArrays: TypeAlias = tuple[Nodes, Scores, Nodes, Nodes, Scores, Nodes, Nodes]
+
+_CATEGORICAL: Final = 1
+_DEFAULT_LEFT: Final = 2
+_ZERO_IS_MISSING: Final = 4
+_NAN_IS_MISSING: Final = 8
+
+TREES: Final = (
+    "Tuple((int32[::1], float64[::1], int32[::1], int32[::1], float64[::1], int32[::1],"
+    " int32[::1]))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """All nodes of all trees, each tree's one behind the other, leaves among them.
+
+    feature: column compared (0 at a leaf); threshold: at most this goes left; child: two a node,
+    left and right, at a leaf the leaf itself; missing: where a nan goes; value: of a leaf what it
+    adds, of another node what LightGBM gives as its mean; root, depth: by tree.
+    """
+
+    feature: Nodes
+    threshold: Scores
+    child: Nodes
+    missing: Nodes
+    value: Scores
+    root: Nodes
+    depth: Nodes
+
+    def __len__(self) -> int:
+        return len(self.root)
+
+    def arrays(self) -> TreeArrays:
+        """As the compiled loops take them."""
+        return (
+            self.feature,
+            self.threshold,
+            self.child,
+            self.missing,
+            self.value,
+            self.root,
+            self.depth,
+        )
+
+    def first(self, count: int) -> "Trees":
+        """The first trees alone."""
+        end = len(self.feature) if count >= len(self) else int(self.root[count])
+        return Trees(
+            self.feature[:end],
+            self.threshold[:end],
+            self.child[: 2 * end],
+            self.missing[:end],
+            self.value[:end],
+            self.root[:count],
+            self.depth[:count],
+        )
+
+    def placed(self, places: Sequence[int], held: Mapping[int, float]) -> "Trees":
+        """The same trees over other columns: places[feature] is the column of each feature, below
+        0 where there is none, so that it is missing, or is what `held` says of it."""
+        child, feature = self.child.copy(), self.feature.copy()
+        for node in np.flatnonzero(child[::2] != np.arange(len(feature))).tolist():
+            column = places[feature[node]]
+            if column >= 0:
+                feature[node] = column
+                continue
+            value = held.get(int(feature[node]))
+            taken = self.missing[node]
+            if value is not None:
+                taken = child[2 * node + int(value > self.threshold[node])]
+            child[2 * node : 2 * node + 2] = taken
+            feature[node] = 0
+        missing = self.missing.copy()
+        same = child[::2] == child[1::2]
+        missing[same] = child[::2][same]
+        return Trees(feature, self.threshold, child, missing, self.value, self.root, self.depth)
+
+    def score(self, features: Matrix) -> Scores:
+        """What the trees add up to, by row."""
+        return walk(np.ascontiguousarray(features), self.arrays())
+
+
+@compiled(f"float64[::1](float64[:, ::1], {TREES})")
+def walk(features: Matrix, trees: TreeArrays) -> Scores:
+    """The sum over the trees, in their order, by row.
+
+    A leaf leads to itself, so each tree takes the same number of steps for all rows: nothing to
+    guess wrong for the processor, which costs more than steps in vain.
+    """
+    feature, threshold, child, missing, value, root, depth = trees
+    scores = np.zeros(len(features))
+    for tree in range(len(root)):
+        for row in range(len(features)):
+            node = root[tree]
+            for _ in range(depth[tree]):
+                held = features[row, feature[node]]
+                following = child[2 * node + (held > threshold[node])]
+                node = missing[node] if held != held else following  # noqa: PLR0124  (nan)
+            scores[row] += value[node]
+    return scores
+
+
+@compiled(f"float64[:, ::1](float64[:, ::1], {TREES})")
+def paths(features: Matrix, trees: TreeArrays) -> Matrix:
+    """How much each feature moved each row's sum: along the way to the leaf, each step's change of
+    the node's mean goes to the feature that was looked at (Saabas, 2014)."""
+    feature, threshold, child, missing, value, root, depth = trees
+    moved = np.zeros(features.shape)
+    for tree in range(len(root)):
+        for row in range(len(features)):
+            node = root[tree]
+            for _ in range(depth[tree]):
+                column = feature[node]
+                held = features[row, column]
+                following = child[2 * node + (held > threshold[node])]
+                following = missing[node] if held != held else following  # noqa: PLR0124  (nan)
+                # a column that is not there any more (Trees.placed) is no reason
+                if child[2 * node] != child[2 * node + 1]:
+                    moved[row, column] += value[following] - value[node]
+                node = following
+    return moved
+
+
+def parse_trees(model: str) -> Trees:
+    """The trees in LightGBM's text of a model (`Booster.model_to_string()`).
+
+    Raises InvalidInput for what we never train: categorical splits, zero as missing, linear trees.
+    """
+    parts = model.split("\nTree=")[1:]
+    made = [_parse(part) for part in parts]
+    firsts = np.cumsum([0, *(len(tree[0]) for tree in made)])
+    moved = [
+        (feature, threshold, child + first, missing + first, value)
+        for (feature, threshold, child, missing, value, _), first in zip(made, firsts, strict=False)
+    ]
+    columns = [np.concatenate(column) for column in zip(*moved, strict=True)] if moved else []
+    if not columns:
+        raise InvalidInput("the ranker's model holds no tree")
+    feature, threshold, child, missing, value = columns
+    return Trees(
+        feature.astype(np.int32),
+        threshold.astype(np.float64),
+        child.astype(np.int32),
+        missing.astype(np.int32),
+        value.astype(np.float64),
+        firsts[:-1].astype(np.int32),
+        np.array([tree[5] for tree in made], dtype=np.int32),
+    )
+
+
+_Parsed: TypeAlias = tuple[Nodes, Scores, Nodes, Nodes, Scores, int]
+
+
+def _parse(text: str) -> _Parsed:
+    """One tree: inner nodes first, then leaves."""
+    found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    leaves = np.array(found["leaf_value"].split(), dtype=np.float64)
+    if len(leaves) == 1:
+        nothing = np.zeros(1, dtype=np.int32)
+        return nothing, np.zeros(1), np.zeros(2, dtype=np.int32), nothing, leaves, 0
+    kinds = np.array(found["decision_type"].split(), dtype=np.int64)
+    if np.any(kinds & (_CATEGORICAL | _ZERO_IS_MISSING)) or found.get("is_linear", "0") != "0":
+        raise InvalidInput("the ranker's model holds splits that it is never trained with")
+    inner = len(kinds)
+    left, right = (
+        np.array([_node(int(child), inner) for child in found[side].split()], dtype=np.int32)
+        for side in ("left_child", "right_child")
+    )
+    threshold = np.array(found["threshold"].split(), dtype=np.float64)
+    # where nan is not a value of its own, LightGBM takes it for 0
+    goes_left = np.where(kinds & _NAN_IS_MISSING, kinds & _DEFAULT_LEFT, threshold >= 0.0)
+    own = np.arange(inner, inner + len(leaves), dtype=np.int32)
+    child = np.concatenate([np.stack([left, right], axis=1).ravel(), np.repeat(own, 2)])
+    means = np.array(found["internal_value"].split(), dtype=np.float64)
+    nothing = np.zeros(len(leaves), dtype=np.int32)
+    return (
+        np.concatenate([np.array(found["split_feature"].split(), dtype=np.int32), nothing]),
+        np.concatenate([threshold, np.zeros(len(leaves))]),
+        child,
+        np.concatenate([np.where(goes_left, left, right), own]),
+        np.concatenate([means, leaves]),
+        _depth(child, inner),
+    )
+
+
+def _node(child: int, inner: int) -> int:
+    return child if child >= 0 else inner - child - 1
+
+
+def _depth(child: Nodes, inner: int) -> int:
+    depth, level = 0, [0]
+    while level:
+        level = [int(at) for node in level if node < inner for at in child[2 * node : 2 * node + 2]]
+        depth += bool(level)
+    return depth
