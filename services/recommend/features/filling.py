@@ -18,8 +18,8 @@ from services.recommend.features.items import (
     PRICE_GAP,
     STOCK,
     age,
-    log_price,
     number_at,
+    price_at,
     usual_price,
 )
 from services.recommend.features.moment import DEPTH, HOUR, SEASON, WEEKDAY, moment
@@ -31,7 +31,7 @@ from services.recommend.features.rates import (
     SHOWN,
     VIEWS,
     click_rate,
-    mean_rate,
+    mean_rates,
 )
 
 MOST_TEXTS: Final = 6
@@ -93,12 +93,12 @@ def _plain(
         row = rows[at]
         counted = row < len(counts)
         out[at, first] = click_rate(row, counts, average)
-        out[at, first + 1] = np.log1p(float(counts[row, SHOWN])) if counted else 0.0
-        out[at, first + 2] = np.log1p(float(counts[row, VIEWS])) if counted else 0.0
+        out[at, first + 1] = float(counts[row, SHOWN]) if counted else 0.0
+        out[at, first + 2] = float(counts[row, VIEWS]) if counted else 0.0
         out[at, first + 3] = age(row, valid_from, now)
-        out[at, first + 4] = np.log1p(number_at(row, stock))
-        out[at, first + 5] = log_price(row, price)
-        out[at, first + 6] = out[at, first + 5] - usual
+        out[at, first + 4] = number_at(row, stock)
+        out[at, first + 5] = price_at(row, price)
+        out[at, first + 6] = out[at, first + 5] / usual
         out[at, first + 7] = hour
         out[at, first + 8] = weekday
         out[at, first + 9] = season
@@ -120,17 +120,15 @@ def _texts(
     sums = np.empty((SLOTS, A_TEXT))
     for field in range(texts):
         column, took = first + A_TEXT * field, 0
+        codes = fields[field]
         if len(known):
             keys[:] = -1
             sums[:] = 0.0
-            took = tabulate(known, residuals, fields[field], keys, sums)
-        for at in range(len(rows)):
-            if len(known):
-                overlap, taste = in_common(rows[at], fields[field], keys, sums, took)
-                out[at, column], out[at, column + 1] = overlap, taste
-            else:
-                out[at, column] = out[at, column + 1] = np.nan
-            out[at, column + 2] = mean_rate(rows[at], fields[field], rates[field])
+            took = tabulate(known, residuals, codes, keys, sums)
+            in_common(rows, codes, keys, sums, took, out, column)
+        else:
+            out[:, column : column + 2] = np.nan
+        mean_rates(rows, codes, rates[field], out, column + 2)
 
 
 @compiled(f"float64[:, ::1](int64[::1], float64[:, ::1], int64[::1], int64[::1], int64, {SHELF})")

@@ -3,7 +3,6 @@
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.recommend.arrays import Numbers, Scores
 from services.recommend.compiled import compiled
@@ -13,13 +12,13 @@ DAY_MS: Final = 86_400_000.0
 
 AGE: Final = Feature(
     "age",
-    "Days since the item may be offered, log(1 + days); nan: no such day.",
+    "Days since the item may be offered, of the future 0; nan: no such day.",
     "valid_from of the catalogue",
     "admin",
     "the time",
 )
 STOCK: Final = Feature(
-    "stock", "Pieces at hand, log(1 + n); nan: not counted.", "the catalogue", "admin", "nothing"
+    "stock", "Pieces at hand; nan: not counted.", "the catalogue", "admin", "nothing"
 )
 ITEM_PRICE: Final = Feature(
     "item_price",
@@ -30,7 +29,7 @@ ITEM_PRICE: Final = Feature(
 )
 PRICE_GAP: Final = Feature(
     "price_gap",
-    "Logarithm of the price against the mean of what the shopper looked at; nan: none.",
+    "Price over the geometric mean of what the shopper looked at; nan: none.",
     "the catalogue",
     "admin",
     "the session",
@@ -46,10 +45,10 @@ def number_field(field: str) -> Feature:
 
 @compiled("float64(int64, int64[::1], int64)")
 def age(row: int, valid_from: Numbers, now: int) -> float:
-    """Logarithm of 1 + days, of the future 0."""
+    """Days, of the future 0."""
     if valid_from[row] <= 0:
         return np.nan
-    return float(np.log1p(max((now - valid_from[row]) / DAY_MS, 0.0)))
+    return max((now - valid_from[row]) / DAY_MS, 0.0)
 
 
 @compiled("float64(int64, float64[::1])")
@@ -59,18 +58,18 @@ def number_at(row: int, numbers: Scores) -> float:
 
 
 @compiled("float64(int64, int64[::1])")
-def log_price(row: int, price: NDArray[np.int64]) -> float:
-    """Logarithm of 1 + price, nan where there is none."""
-    return float(np.log1p(price[row])) if 0 <= row < len(price) and price[row] >= 0 else np.nan
+def price_at(row: int, price: Numbers) -> float:
+    """By row, nan where there is none."""
+    return float(price[row]) if 0 <= row < len(price) and price[row] >= 0 else np.nan
 
 
 @compiled("float64(int64[::1], int64[::1])")
 def usual_price(seen: Numbers, price: Numbers) -> float:
-    """Mean log price of what was looked at (rows), nan where nothing has one."""
+    """Geometric mean price of what was looked at (rows), nan where nothing has one."""
     total, count = 0.0, 0
     for row in seen:
-        held = log_price(row, price)
-        if held == held:  # noqa: PLR0124  (not nan)
-            total += held
+        held = price_at(row, price)
+        if held > 0.0:
+            total += np.log(held)
             count += 1
-    return total / count if count else np.nan
+    return float(np.exp(total / count)) if count else np.nan

@@ -10,10 +10,11 @@ import numpy as np
 
 from services.recommend.arrays import Codes, Numbers, Scores
 from services.recommend.compiled import compiled
-from services.recommend.features.feature import Feature
+from services.recommend.features.feature import Feature, Matrix
 
 SLOTS: Final = 1_024
 """Of a table by value, a power of two; values beyond half of it are left out."""
+SPREAD: Final = 40_503
 TASTE_PRIOR: Final = 3.0
 """Items with a value that count as neither liked nor disliked, before the shopper's own."""
 _VIEW: Final = "the shopper's view"
@@ -34,7 +35,7 @@ def taste_field(field: str) -> Feature:
 @compiled("int64(int32, int32[::1])")
 def slot_of(code: int, keys: Codes) -> int:
     """Where a value lies in the table, or where it would: the first free place from its own on."""
-    at = (code * 40_503) & (SLOTS - 1)
+    at = (code * SPREAD) & (SLOTS - 1)
     while keys[at] >= 0 and keys[at] != code:
         at = (at + 1) & (SLOTS - 1)
     return at
@@ -67,18 +68,26 @@ def tabulate(rows: Numbers, residuals: Scores, codes: Codes, keys: Codes, sums: 
     return taken
 
 
-@compiled("UniTuple(float64, 2)(int64, int32[:, ::1], int32[::1], float64[:, ::1], int64)")
-def in_common(row: int, codes: Codes, keys: Codes, sums: Scores, taken: int) -> tuple[float, float]:
-    """Overlap and taste of an item, nan where it has no value."""
-    if row >= len(codes) or codes[row, 0] < 0:
-        return np.nan, np.nan
-    shared, taste, count = 0.0, 0.0, 0
-    for at in range(codes.shape[1]):
-        code = codes[row, at]
-        if code < 0:
-            break
-        slot = slot_of(code, keys)
-        shared += sums[slot, 0]
-        taste += sums[slot, 2] / (sums[slot, 1] + TASTE_PRIOR)
-        count += 1
-    return shared / max(taken, 1) / count, taste / count
+@compiled(
+    "void(int64[::1], int32[:, ::1], int32[::1], float64[:, ::1], int64, float64[:, ::1], int64)"
+)
+def in_common(
+    rows: Numbers, codes: Codes, keys: Codes, sums: Scores, taken: int, out: Matrix, column: int
+) -> None:
+    """Overlap and, a column further, taste of each row, nan where it has no value."""
+    for place in range(len(rows)):
+        row, shared, taste, count = rows[place], 0.0, 0.0, 0
+        for at in range(codes.shape[1] if row < len(codes) else 0):
+            code = codes[row, at]
+            if code < 0:
+                break
+            # slot_of, written out: a call costs more than all else here
+            slot = (code * SPREAD) & (SLOTS - 1)
+            while keys[slot] >= 0 and keys[slot] != code:
+                slot = (slot + 1) & (SLOTS - 1)
+            count += 1
+            if keys[slot] == code:
+                shared += sums[slot, 0]
+                taste += sums[slot, 2] / (sums[slot, 1] + TASTE_PRIOR)
+        out[place, column] = shared / max(taken, 1) / count if count else np.nan
+        out[place, column + 1] = taste / count if count else np.nan

@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.recommend.arrays import Codes, Scores
+from services.recommend.arrays import Codes, Numbers, Scores
 from services.recommend.compiled import compiled
-from services.recommend.features.feature import Feature
+from services.recommend.features.feature import Feature, Matrix
 
 SHOWN: Final = 3
 CLICKED: Final = 4
@@ -25,8 +25,8 @@ _COUNTS: Final = "item statistics by partition and hour"
 CLICK_RATE: Final = Feature(
     "click_rate", "Clicks a showing, smoothed; nan: no showings.", _COUNTS, "profile", "nothing"
 )
-SHOWINGS: Final = Feature("showings", "Times shown, log(1 + n).", _COUNTS, "profile", "nothing")
-LOOKS: Final = Feature("views", "Times looked at, log(1 + n).", _COUNTS, "profile", "nothing")
+SHOWINGS: Final = Feature("showings", "Times shown.", _COUNTS, "profile", "nothing")
+LOOKS: Final = Feature("views", "Times looked at.", _COUNTS, "profile", "nothing")
 
 
 def value_rate(field: str) -> Feature:
@@ -54,20 +54,19 @@ def click_rate(row: int, counts: NDArray[np.int64], average: float) -> float:
     return smoothed(float(counts[row, CLICKED]), float(counts[row, SHOWN]), average, PRIOR)
 
 
-@compiled("float64(int64, int32[:, ::1], float64[::1])")
-def mean_rate(row: int, codes: Codes, rates: Scores) -> float:
-    """The mean rate of an item's values, nan where it has none."""
-    if row >= len(codes):
-        return np.nan
-    total, count = 0.0, 0
-    for at in range(codes.shape[1]):
-        code = codes[row, at]
-        if code < 0:
-            break
-        if code < len(rates):
-            total += rates[code]
-            count += 1
-    return total / count if count else np.nan
+@compiled("void(int64[::1], int32[:, ::1], float64[::1], float64[:, ::1], int64)")
+def mean_rates(rows: Numbers, codes: Codes, rates: Scores, out: Matrix, column: int) -> None:
+    """The mean rate of each row's values, nan where it has none."""
+    for place in range(len(rows)):
+        row, total, count = rows[place], 0.0, 0
+        for at in range(codes.shape[1] if row < len(codes) else 0):
+            code = codes[row, at]
+            if code < 0:
+                break
+            if code < len(rates):
+                total += rates[code]
+                count += 1
+        out[place, column] = total / count if count else np.nan
 
 
 @compiled("float64[::1](int32[:, ::1], int64[:, ::1], int64, float64)")
