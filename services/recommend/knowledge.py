@@ -54,10 +54,8 @@ class Moment:
 @dataclass(slots=True)
 class Choice:
     """The decision's outcome. offers: each item in JSON (shared.decisions.OfferedItem), best first;
-    features, how much each moved the score (a row each, of the ranked) and propensities are aligned
-    with them; left: of a given list what may not be offered, and why."""
-    features (a row each, by feature_names) and propensities are aligned with them; left: of a given list what may
-    not be offered, and why."""
+    features (a row each, by feature_names), how much each moved the score (alike, of the ranked) and
+    propensities are aligned with them; left: of a given list what may not be offered, and why."""
 
     offers: list[str]
     filtered: list[Filtered]

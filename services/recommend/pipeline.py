@@ -22,7 +22,7 @@ from services.recommend.asking import Ask
 from services.recommend.availability import REFRESH_MS, Availability
 from services.recommend.candidates.first_stage import MOST_KEPT
 from services.recommend.candidates.listed import Fresh, Listed
-from services.recommend.candidates.pool import NO_FRESH, NO_SIMILAR, Pool, number, pack
+from services.recommend.candidates.pool import NO_FRESH, NO_SIMILAR, Pool, Shopper, number, pack
 from services.recommend.candidates.trending import catalogue_order, trending, trending_among
 from services.recommend.diversity import LOOKED_AT
 from services.recommend.experiment import draw_items
@@ -57,15 +57,7 @@ def decide(
     )
     own = pack(shopper, situation, ask, knowledge.stock, moment.now)
     pool = gathered(own, knowledge, ask, available)
-    scene = Scene(
-        situation,
-        shopper,
-        knowledge.stock,
-        knowledge.popularity,
-        ask,
-        moment.now,
-        knowledge.shelf,
-    )
+    scene = scene_of(situation, shopper, knowledge, ask, moment)
     ranked, arranged = ordered(pool, scene, knowledge, moment)
     shown = ranked.at(arranged.places)
     offers = explain_items(situation, knowledge, shopper, pool, shown, arranged, moment.now)
@@ -158,6 +150,14 @@ def ordered(
     return ranked, arrange(
         ranked, expected, pool, ask, alike, posteriors, place, moment.decision_id
     )
+
+
+def scene_of(
+    situation: Situation, shopper: Shopper, knowledge: Knowledge, ask: Ask, moment: Moment
+) -> Scene:
+    """What the ranker may look at."""
+    stock, popularity = knowledge.stock, knowledge.popularity
+    return Scene(situation, shopper, stock, popularity, ask, moment.now, knowledge.shelf)
 
 
 def rung(situation: Situation, pool: Pool) -> Fallback:

@@ -48,7 +48,7 @@ def age(row: int, valid_from: Numbers, now: int) -> float:
     """Days, of the future 0."""
     if valid_from[row] <= 0:
         return np.nan
-    return max((now - valid_from[row]) / DAY_MS, 0.0)
+    return float(max((now - valid_from[row]) / DAY_MS, 0.0))
 
 
 @compiled("float64(int64, float64[::1])")

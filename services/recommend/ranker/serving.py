@@ -29,15 +29,15 @@ ODDS: Final = Sigmoid(1.0, 0.0)
 class TreeRanker:
     """Boosted trees over all features; the first stage stays the linear one.
 
-    names: features by which the trees were trained; click, conversion: from scores to chances, the
+    names: features by which the trees were trained; clicks, purchases: from scores to chances, the
     latter None where too little was bought to learn it.
     """
 
     name: ModelName
     trees: Trees
     names: tuple[str, ...]
-    click: Sigmoid | None
-    conversion: Sigmoid | None
+    clicks: Sigmoid | None
+    purchases: Sigmoid | None
     first_weights: Scores = field(
         default_factory=lambda: np.array([DEFAULT_WEIGHTS[name] for name in FIRST])
     )
@@ -59,14 +59,14 @@ class TreeRanker:
     @property
     def calibrated(self) -> bool:
         """Whether scores are chances of a click."""
-        return self.click is not None
+        return self.clicks is not None
 
     def rank(self, pool: Pool, scene: Scene) -> Ranked:
         """See ranking.Ranker."""
         features = features_of(pool, scene)
         columns = scene.shelf.names
-        slope, offset = self.click or ODDS
-        bought = self.conversion or ODDS
+        slope, offset = self.clicks or ODDS
+        bought = self.purchases or ODDS
         places, scores, conversions = _rank(
             features,
             self._arrays(columns),
@@ -74,7 +74,7 @@ class TreeRanker:
             scene.stock.id_order,
             (slope, offset, bought.slope, bought.offset),
         )
-        if self.conversion is None:
+        if self.purchases is None:
             conversions = NO_SCORES
         rows = pool.rows[places]
         return Ranked(rows, columns, features[places], scores, conversions, self._attribute)

@@ -33,7 +33,7 @@ PART: Final = "ranker"
 FEWEST: Final = 200
 """Rankings with a click below which nothing is learned."""
 HELD_OUT: Final = 0.2
-MOST_STEPS: Final = 300
+MOST_STEPS: Final = 200
 """Steps down the trees for one candidate: 100 candidates take about 40 microseconds."""
 WORTH: Final = 0.002
 """nDCG that more trees must bring for their time."""
