@@ -54,7 +54,7 @@ class Moment:
 @dataclass(slots=True)
 class Choice:
     """The decision's outcome. offers: each item in JSON (shared.decisions.OfferedItem), best first;
-    features (a row each, by feature_names), how much each moved the score (alike, of the ranked) and
+    features (a row each, by feature_names), how much each moved the score (of the ranked) and
     propensities are aligned with them; left: of a given list what may not be offered, and why."""
 
     offers: list[str]

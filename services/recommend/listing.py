@@ -20,9 +20,9 @@ from services.recommend.explain import CATALOGUE, TRENDING, TRENDING_HERE
 from services.recommend.knowledge import Choice, Knowledge, Moment
 from services.recommend.objective import values
 from services.recommend.offers import explain_items, offer_item
-from services.recommend.pipeline import collected, listed_of, offerable, placed, rung
+from services.recommend.pipeline import collected, listed_of, offerable, placed, rung, scene_of
 from services.recommend.policy import REASON_NAMES, CategoryRoom, counted, withheld_rows
-from services.recommend.ranking import LinearRanker, Ranked, Scene
+from services.recommend.ranking import LinearRanker, Ranked
 from services.recommend.situation import Situation
 from shared.decisions import Filtered, ModelName, Reason
 from shared.profile import price_band
@@ -58,7 +58,7 @@ def rerank(
     own = pack(shopper, situation, ask, stock, moment.now, rows)
     listed = listed_of(knowledge, NO_FRESH, np.array(rows, dtype=np.int64))
     pool = collected(own, knowledge, listed, available, knowledge.ranker.first_weights, len(rows))
-    scene = Scene(situation, shopper, stock, knowledge.popularity, ask, moment.now)
+    scene = scene_of(situation, shopper, knowledge, ask, moment)
     ranked = knowledge.ranker.rank(pool, scene)
     expected = values(ask.objective, ranked, knowledge.ranker, knowledge.worth)
     ranked = ranked.at(np.argsort(-expected, kind="stable"))
@@ -117,7 +117,7 @@ def similar(
     listed = listed_of(knowledge, NO_FRESH, NO_NUMBERS)
     available = offerable(knowledge, ask, moment)
     pool = collected(own, knowledge, listed, available, LIKE.first_weights, 2 * ask.n)
-    scene = Scene(likes, shopper, stock, knowledge.popularity, ask, moment.now)
+    scene = scene_of(likes, shopper, knowledge, ask, moment)
     ranked = LIKE.rank(pool, scene)
     room = CategoryRoom.of(ask, stock.catalogue.columns.category)
     places = [at for at, row in enumerate(ranked.rows.tolist()) if room.takes(row)][: ask.n]
@@ -162,6 +162,7 @@ def _explained(
         filtered=counted(pool.withheld),
         fallback=rung(situation, pool),
         features=shown.features,
+        feature_names=list(shown.names),
         propensities=as_they_are.propensities,
         sources=pool.counts(),
         moved=shown.moved,
