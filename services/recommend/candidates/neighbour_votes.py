@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from services.recommend.arrays import Numbers, Scores
+from services.recommend.arrays import Codes, Numbers, Scores
 from services.recommend.candidates.neighbour_loops import (
     INDEX,
     LIMITS,
@@ -37,35 +37,40 @@ VOTE: Final = float(1 << 40)
 
 
 @compiled(
-    f"int64(int64[::1], int64, int64, float64, int64, {INDEX}, float64[::1])",
+    "int64(int64[::1], int64[::1], int64[::1], float64[::1], int32[:, ::1], int32[::1],"
+    " int64[::1], float64[::1])"
 )
-def add_row(
+def add_rows(
     items: Numbers,
-    size: int,
-    place: int,
-    vote: float,
-    shared: int,
-    index: SessionArrays,
+    shared: Numbers,
+    places: Numbers,
+    alike: Scores,
+    rows: Codes,
+    lengths: Codes,
+    votes: Numbers,
     weights: Scores,
 ) -> int:
-    """Adds a session's vote to each of its items; how many different items there are now."""
-    rows, lengths, votes = index[6], index[7], index[9]
-    middle = 0
-    if weights[FLAT] == 0.0:
-        while rows[place, middle] != shared:
-            middle += 1
-    for column in range(lengths[place]):
-        item = rows[place, column]
-        share = 1.0
-        if weights[FLAT] == 0.0:
-            share = weights[DISTANCES + LONGEST_SESSION + column - middle]
-        whole = np.int64(vote * share * VOTE + 0.5)
-        if whole == 0:
-            continue
-        if votes[item] == 0:
-            items[size] = item
-            size += 1
-        votes[item] += whole
+    """Adds each session's vote to its items, which are put into `items`; how many there are.
+    shared: of each session the newest item it has in common with the asked one."""
+    size = 0
+    flat = weights[FLAT] != 0.0
+    for at in range(len(places)):
+        place = places[at]
+        unit = alike[at] * VOTE
+        middle = 0
+        if not flat:
+            while rows[place, middle] != shared[at]:
+                middle += 1
+        for column in range(lengths[place]):
+            item = rows[place, column]
+            share = 1.0 if flat else weights[DISTANCES + LONGEST_SESSION + column - middle]
+            whole = np.int64(unit * share + 0.5)
+            if whole == 0:
+                continue
+            if votes[item] == 0:
+                items[size] = item
+                size += 1
+            votes[item] += whole
     return size
 
 
@@ -159,12 +164,12 @@ def tally(
     if weights[CHAIN] > 0.0 and current < len(index[1]):
         chained = min(newest, index[1][current])
     items = np.empty((len(places) + chained) * rows.shape[1], dtype=np.int64)
-    size = 0
+    common = np.empty(len(places), dtype=np.int64)
     whole = 0
     for at in range(len(places)):
-        item = asked[own[shared[at]] - 1]
-        size = add_row(items, size, places[at], alike[at], item, index, weights)
+        common[at] = asked[own[shared[at]] - 1]
         whole += int(alike[at] * VOTE + 0.5)
+    size = add_rows(items, common, places, alike, rows, index[7], votes, weights)
     if chained:
         share = weights[CHAIN] * (whole / VOTE)
         size = add_chain(items, size, current, share, newest, index)
