@@ -16,9 +16,9 @@ from services.recommend.knowledge import Knowledge
 from services.recommend.learning import Learned
 from services.recommend.live import LiveTail, keep_going, stopped
 from services.recommend.metrics import RecommendMetrics
-from services.recommend.models.store import ModelStore
+from services.recommend.models.store import ModelStore, Promotion
 from services.recommend.models.taking import UNTRAINED, Taken, take_up
-from shared.errors import AttuneError, LogUnavailable
+from shared.errors import AttuneError, InvalidInput, LogUnavailable, NotFound
 from shared.settings import Settings
 
 YIELD_S: Final = 0.000_2
@@ -64,14 +64,29 @@ class ModelKeeper:
         empty = Learned(self._knowledge.stock.numbers, SessionIndex(capacity=self._capacity))
         taken = Taken(UNTRAINED, empty)
         try:
-            version = await asyncio.to_thread(self._current)
-            if version is not None:
-                taken = await self._loaded(version)
+            taken = await self._newest_whole() or taken
         except AttuneError as error:
             _logger.warning("starting without a model", extra={"code": error.code})
         self.tail = LiveTail(self._settings, taken.learned, taken.positions)
         self._task = asyncio.create_task(self.tail.run())
         self._put_in_force(taken)
+
+    async def _newest_whole(self) -> Taken | None:
+        """Of what was promoted the newest that can be taken up; the newest of all, where that is
+        another one, is not tried again. Raises Unavailable."""
+        promoted = [one.version for one in await asyncio.to_thread(self._promotions)]
+        for version in reversed(promoted):
+            try:
+                taken = await self._loaded(version)
+            except (InvalidInput, NotFound):
+                continue
+            self._refused = promoted[-1] if version != promoted[-1] else None
+            return taken
+        self._refused = promoted[-1] if promoted else None
+        return None
+
+    def _promotions(self) -> list[Promotion]:
+        return self._opened().promotions()
 
     def _current(self) -> str | None:
         return self._opened().current()
@@ -121,7 +136,6 @@ class ModelKeeper:
     def _put_in_force(self, taken: Taken) -> None:
         taken.put_in(self._knowledge)
         name = taken.name
-        self._refused = None
         if name is not UNTRAINED:
             self._version = name.version
         self._metrics.model_in_force(name.name, name.version)
