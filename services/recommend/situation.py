@@ -13,15 +13,17 @@ from shared.decisions import ConsentMode
 from shared.profile import BOUGHT, CARTED, DAY_MS, KIND_NAMES, VIEWED, View
 
 LONGEST_SESSION: Final = 20
+MOST_CLICKS: Final = 64
+"""Of a request's session, the newest: what neighbour_loops looks at."""
 MOST_ANCHORS: Final = 4
 """Items whose companions are looked for: the page's, the cart's newest, the latest purchases."""
 
 
 @dataclass(slots=True)
 class Situation:
-    """session: item ids, oldest first, each where it was last seen; anchors: items to complete,
-    the most pressing first; asked: items that the request says were looked at; view, visitor: the
-    profile, and the anonymous view beside a customer's.
+    """session: item ids, oldest first, what the request names as often as it does; anchors: items
+    to complete, the most pressing first; asked: items that the request says were looked at; view,
+    visitor: the profile, and the anonymous view beside a customer's.
 
     bought, dismissed and affinities are empty unless the profile may be used.
     """
@@ -97,7 +99,7 @@ def situate(request: RecommendRequest, view: View | None, visitor: View | None) 
     page = [context.item] if context.item else []
     asked = request.session + page
     # the newest first
-    seen = asked[::-1]
+    seen: list[str] = []
     purchases: list[str] = []
     if visitor is not None:
         seen += visitor.session.items[::-1]
@@ -109,7 +111,7 @@ def situate(request: RecommendRequest, view: View | None, visitor: View | None) 
     return Situation(
         profiled=view is not None,
         consent_mode="context_only" if paused else "profiled",
-        session=list(dict.fromkeys(seen))[LONGEST_SESSION - 1 :: -1],
+        session=_clicks(seen, asked),
         anchors=list(dict.fromkeys(page + cart[:2] + purchases[:2]))[:MOST_ANCHORS],
         cart=cart,
         bought=view.bought if view is not None else [],
@@ -120,3 +122,14 @@ def situate(request: RecommendRequest, view: View | None, visitor: View | None) 
         view=view,
         visitor=visitor,
     )
+
+
+def _clicks(known: list[str], asked: list[str]) -> list[str]:
+    """The session, oldest first: what the profile knows of it (the newest first here), each item
+    once, then what the request says, with its returns to an item: they tell what comes next. At
+    most LONGEST_SESSION different items."""
+    newest = list(dict.fromkeys(asked[::-1]))[:LONGEST_SESSION]
+    before = [item for item in dict.fromkeys(known) if item not in newest]
+    kept = set(newest)
+    room = LONGEST_SESSION - len(newest)
+    return before[:room][::-1] + [item for item in asked if item in kept][-MOST_CLICKS:]

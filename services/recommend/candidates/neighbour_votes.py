@@ -110,9 +110,14 @@ def add_chain(
 @compiled("void(int64[::1], int64[::1], int64[::1], float64[::1])")
 def favour_own(asked: Numbers, own: Numbers, votes: Numbers, weights: Scores) -> None:
     """Multiplies the votes for what the shopper saw in this session."""
+    newest = asked[own[0] - 1]
+    # a click repeated at once is no return
+    before = own[0] - 2
+    while before >= 0 and asked[before] == newest:
+        before -= 1
     again = False
-    for at in range(max(own[0] - 1 - MOST_CLICKS, 0), own[0] - 1):
-        again = again or asked[at] == asked[own[0] - 1]
+    for at in range(max(own[0] - MOST_CLICKS, 0), before):
+        again = again or asked[at] == newest
     for at in range(len(own)):
         item = asked[own[at] - 1]
         factor = weights[CURRENT] if at == 0 else weights[BACK + min(at - 1, 1) + 2 * again]

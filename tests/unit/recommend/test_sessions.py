@@ -1,5 +1,6 @@
 """Session neighbours against golden cases and a plain reference; bounds; one index however made."""
 
+import itertools
 import math
 from collections import defaultdict
 from dataclasses import replace
@@ -111,7 +112,8 @@ def reference(
             middle = session.index(own[0])
             for steps, item in enumerate(session[middle + 1 :], start=1):
                 votes[item] += chosen.chain * everything / len(after) / steps
-    again = bool(own) and asked.count(own[0]) > 1 and own[0] in trimmed(asked)[:-1]
+    clicks = [item for item, _ in itertools.groupby(trimmed(asked))] if own else []
+    again = own[:1] != [] and own[0] in clicks[:-1]
     factors = [chosen.again_back, chosen.again_earlier] if again else [chosen.back, chosen.earlier]
     for far, item in enumerate(own):
         votes[item] *= chosen.current if far == 0 else factors[min(far - 1, 1)]
@@ -171,6 +173,9 @@ def test_own_items_are_weighed_and_more_so_after_a_return() -> None:
     # the same items by last click, but the newest had been there before
     found, _ = found_by(index, [3, 1, 2, 3], chosen)
     assert found == pytest.approx({1: 2.0 * vote, 2: 7.0 * vote, 4: vote})
+    # and where it was clicked twice at once nobody came back
+    found, _ = found_by(index, [1, 2, 3, 3], chosen)
+    assert found == pytest.approx({1: 0.5 * vote, 2: 3.0 * vote, 4: vote})
 
 
 def test_what_came_next_counts_by_its_distance() -> None:
