@@ -63,6 +63,12 @@ __all__ = [
 BATCH_BYTES = 131_072
 """Buffer per partition, before compression: `send` waits while it is full."""
 
+APPENDED_AT_ONCE = 64
+PACKED_AT_ONCE = 2
+"""Batches that are handed over together: packing 100 KB takes about a millisecond, and nothing else
+runs meanwhile."""
+BETWEEN_S = 0.01
+
 HUNG_S = 2 * REQUEST_S
 """A client that acknowledged nothing for so long, while records wait, is given up."""
 
@@ -181,7 +187,8 @@ class Producer:
 
     async def send_all(self, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
         """Puts many records (key, value) into the buffer as whole batches, at a fraction of what
-        `send` costs for each; `flush` reports what was not acknowledged.
+        `send` costs for each; `flush` reports what was not acknowledged. Works in slices, with
+        pauses in between for whatever else this process does.
 
         Records of one key keep their order, also beside those of `send`. Raises UnknownTopic,
         LogUnavailable: then some may be in the buffer already. Each must be smaller than
@@ -196,7 +203,9 @@ class Producer:
         client = await self._client()
         partitions = sorted(await client.partitions_for(topic))
         batches: dict[int, Any] = {}
-        for key, value in records:
+        for number, (key, value) in enumerate(records, start=1):
+            if number % APPENDED_AT_ONCE == 0:
+                await asyncio.sleep(0)
             partition = _choose(key, partitions, partitions)
             batch = batches.get(partition) or client.create_batch()
             if batch.append(timestamp=None, key=key, value=value) is None:
@@ -207,8 +216,10 @@ class Producer:
                 if batch.append(timestamp=None, key=key, value=value) is None:
                     raise TooLarge(f"a record in a batch has at most {BATCH_BYTES} bytes")
             batches[partition] = batch
-        for partition, batch in batches.items():
+        for number, (partition, batch) in enumerate(batches.items(), start=1):
             self._watch(await client.send_batch(batch, topic, partition=partition))
+            if number % PACKED_AT_ONCE == 0:
+                await asyncio.sleep(BETWEEN_S)
 
     def _refused(self, error: BaseException) -> AttuneError:
         """What a client that did not take a record means: only one of these is the record's."""

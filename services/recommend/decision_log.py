@@ -14,10 +14,10 @@ from typing import Final, Protocol
 from services.recommend.metrics import RecommendMetrics
 from shared.errors import AttuneError, LogUnavailable, TooLarge
 
-GATHER_S: Final = 0.1
-"""How long records are gathered: a batch costs the same compression for one as for ten."""
-MOST_AT_ONCE: Final = 256
-"""Records handed to the producer before requests get their turn: about 2 ms."""
+GATHER_S: Final = 0.2
+"""How long records are gathered: each partition's batch has a price of its own."""
+MOST_AT_ONCE: Final = 1_000
+"""Records handed to the producer together; it works in slices between requests."""
 FLUSH_S: Final = 5.0
 RETRY_S: Final = 0.5
 

@@ -1,16 +1,23 @@
 """What `attune bench recommend` is compared with: bare FastAPI and redis-py, HGETALL of 40 fields.
 
-Run as a process: `python -m services.commands.bench.baseline PORT REDIS_URL`.
+Run as a process: `python -m services.commands.bench.baseline PORT REDIS_URL WORKERS`. Workers share
+the port as those of `attune recommend` do.
 """
 
+import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 from redis.asyncio import Redis
+
+from services.recommend.workers import end, fork, stop_after, stop_without
+from shared.health import bind
 
 FIELDS: Final = 40
 KEY: Final = "bench:baseline:{customer}"
@@ -37,10 +44,27 @@ def create_app(redis_url: str) -> FastAPI:
 
 def main() -> None:
     """Serve on 127.0.0.1."""
-    port, redis_url = int(sys.argv[1]), sys.argv[2]
-    uvicorn.run(
-        create_app(redis_url), host="127.0.0.1", port=port, log_level="error", access_log=False
-    )
+    port, redis_url, workers = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    config = uvicorn.Config(create_app(redis_url), log_level="error", access_log=False)
+    with bind("127.0.0.1", port) as listener:
+        parent = os.getpid()
+
+        async def serve(children: list[int], *, forked: bool) -> None:
+            server = uvicorn.Server(config)
+
+            def stop() -> None:
+                server.should_exit = True
+
+            waiting = stop_without(parent, stop) if forked else stop_after(children, stop)
+            watcher = asyncio.create_task(waiting)
+            await server.serve(sockets=[listener])
+            watcher.cancel()
+
+        children = fork(workers - 1, lambda: uvloop.run(serve([], forked=True)))
+        try:
+            uvloop.run(serve(children, forked=False))
+        finally:
+            end(children)
 
 
 if __name__ == "__main__":

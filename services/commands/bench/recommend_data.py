@@ -13,13 +13,8 @@ import msgspec
 from redis import Redis
 
 from services.commands.bench.baseline import FIELDS, KEY
-from services.recommend.candidates.sessions import SessionIndex
-from services.recommend.learning import Learned
-from services.recommend.models.live_parts import parts_of
-from services.recommend.models.metadata import Metadata
-from services.recommend.models.store import ModelStore
-from services.recommend.numbers import ItemNumbers
 from shared import bus
+from shared.bus_offsets import TopicShape
 from shared.catalogue import ItemChanged, encode, item_key
 from shared.events import customer_key
 from shared.generation import Generation, pointer_fields
@@ -31,8 +26,6 @@ from shared.topics import CATALOGUE
 CATEGORIES: Final = 60
 BRANDS: Final = 300
 COUNTRIES: Final = ("DE", "FR", "GB", "US")
-SESSIONS: Final = 60_000
-ORDERS: Final = 25_000
 HOUR: Final = 495_000
 PIPELINE: Final = 500
 
@@ -100,9 +93,13 @@ async def publish_catalogue(settings: Settings, shop: Shop) -> None:
         await producer.flush()
 
 
-def write_profiles(settings: Settings, shop: Shop, customers: int, now: int) -> None:
-    """One view a customer, and one hash of 40 fields for the baseline; item statistics."""
-    live = Generation("bench", "bench", settings.partitions)
+def write_profiles(
+    settings: Settings, shop: Shop, customers: int, shape: TopicShape, now: int
+) -> None:
+    """One view a customer, and one hash of 40 fields for the baseline; item statistics.
+
+    shape: of the topic `events`, so that a profile service takes these for folded from it."""
+    live = Generation("bench", shape.incarnation, shape.partitions)
     keys = Keys(settings.namespace, live.token)
     client: Any = Redis.from_url(settings.redis)
     try:
@@ -127,24 +124,6 @@ def write_profiles(settings: Settings, shop: Shop, customers: int, now: int) -> 
             client.set(keys.item_position(partition), "1")
     finally:
         client.close()
-
-
-def write_model(settings: Settings, shop: Shop) -> None:
-    """A trained snapshot of sessions and orders."""
-    random, numbers = shop.random, ItemNumbers()
-    learned = Learned(numbers, SessionIndex(capacity=SESSIONS))
-    for _ in range(SESSIONS):
-        category = random.randrange(CATEGORIES)
-        items = [shop.item(category) for _ in range(random.randint(2, 9))]
-        learned.sessions.begin([numbers.number(item) for item in dict.fromkeys(items)])
-    for order in range(ORDERS):
-        category = random.randrange(CATEGORIES)
-        items = [shop.item(category) for _ in range(random.randint(1, 6))]
-        learned.pairs.learn(str(order), [numbers.number(item) for item in items])
-    store = ModelStore.open(settings.models)
-    metadata = Metadata(name="linear", version="bench", trained_at="2026-01-01T00:00:00Z")
-    store.save(metadata, numbers.ids, parts_of(learned))
-    store.promote(metadata.version, 0)
 
 
 def write_requests(path: Path, shop: Shop, customers: int, key: str, count: int = 20_000) -> None:

@@ -72,7 +72,7 @@ class Watched:
     def _sample(self) -> Sample:
         applied, stages = 0.0, dict.fromkeys(STAGES, 0.0)
         for service in self.profiles:
-            for name, labels, value in _metrics(service.port):
+            for name, labels, value in metrics_of(service.port):
                 if name == "attune_profile_facts_total":
                     applied += value
                 elif name == "attune_profile_batch_seconds_sum":
@@ -96,7 +96,7 @@ class Watched:
         self._next_memory = 0.0
 
 
-def _metrics(port: int) -> list[tuple[str, dict[str, str], float]]:
+def metrics_of(port: int) -> list[tuple[str, dict[str, str], float]]:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
             text = answer.read().decode()

@@ -8,7 +8,6 @@ from services.commands.output import Report, json_option
 from services.recommend.evaluation.clv_command import clv
 from services.recommend.evaluation.compared import METHODS, SHIPPED
 from services.recommend.evaluation.next_item import evaluate
-from services.recommend.evaluation.ranking_command import ranking
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -81,4 +80,3 @@ def next_item(
 
 
 command.add_command(clv)
-command.add_command(ranking)
