@@ -7,6 +7,7 @@ import click
 from services.commands.output import Report, json_option
 from services.recommend.evaluation.clv_command import clv
 from services.recommend.evaluation.compared import METHODS, SHIPPED
+from services.recommend.evaluation.next_basket_command import next_basket
 from services.recommend.evaluation.next_item import evaluate
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -80,3 +81,4 @@ def next_item(
 
 
 command.add_command(clv)
+command.add_command(next_basket)
