@@ -76,6 +76,7 @@ PURE = (
     "services/recommend/training/facts.py",
     "services/recommend/training/history.py",
     "services/recommend/training/holding_out.py",
+    "services/recommend/training/outcomes.py",
     "services/recommend/training/promotion.py",
     "shared/archive_columns.py",
     "shared/archive_rows.py",

@@ -5,7 +5,7 @@ lets go of the interpreter, and loops over items are short.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 import numpy as np
@@ -18,7 +18,11 @@ from services.recommend.models.live_parts import live_parts
 from services.recommend.models.part import Part
 from services.recommend.models.store import Version
 from services.recommend.numbers import ItemNumbers
+from services.recommend.ranker.serving import TreeRanker
+from services.recommend.ranker.training import PART as RANKER
 from services.recommend.ranking import LinearRanker, Ranker
+from services.recommend.similar.model import Similar
+from services.recommend.vectors.model import Vectors
 from shared.decisions import ModelName
 from shared.errors import InvalidInput
 
@@ -33,8 +37,12 @@ class Kind:
     empty: Callable[[], Any]
 
 
-KINDS: Final[Mapping[str, Kind]] = {}
+KINDS: Final[Mapping[str, Kind]] = {
+    "vectors": Kind(Vectors.of, Vectors),
+    "similar": Kind(Similar.of, Similar),
+}
 """Parts by name, which is also the field of Knowledge they are put in."""
+SERVED: Final = frozenset(entry.name for entry in fields(Knowledge))
 
 
 @dataclass(slots=True)
@@ -53,6 +61,8 @@ class Taken:
         knowledge.sessions, knowledge.pairs = self.learned.sessions, self.learned.pairs
         knowledge.neighbours = self.neighbours
         for name, kind in KINDS.items():
+            if name not in SERVED:
+                continue
             setattr(knowledge, name, self.kinds.get(name) or kind.empty())
         knowledge.ranker = self.ranker
 
@@ -64,6 +74,9 @@ def take_up(version: Version, numbers: ItemNumbers, capacity: int) -> Taken:
     local = np.array([0, *map(numbers.number, items[1:])], dtype=np.int64)
     try:
         live = live_parts(parts, local, numbers, capacity)
+        ranker: Ranker = LinearRanker(name)
+        if RANKER in parts:
+            ranker = TreeRanker.of(parts[RANKER], name)
         kinds = {part: kind.of(parts[part], local) for part, kind in KINDS.items() if part in parts}
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise InvalidInput(f"the model {metadata.version} is damaged: {error!r}") from None
@@ -71,7 +84,7 @@ def take_up(version: Version, numbers: ItemNumbers, capacity: int) -> Taken:
         name=name,
         learned=live.learned,
         neighbours=live.neighbours,
-        ranker=LinearRanker(name),
+        ranker=ranker,
         kinds=kinds,
         positions=metadata.positions,
     )

@@ -19,6 +19,7 @@ from services.recommend.numbers import NO_ITEM
 from services.recommend.training.counting import NO_SESSION, number_sessions
 from services.recommend.training.facts import KINDS, Ordered, Shown, Touch, teaching
 from services.recommend.training.history import NO_PRICE, History, Lines, Touches
+from services.recommend.training.outcomes import Outcomes
 from shared.catalogue import ItemChanged
 from shared.profile import CARTED, VIEWED
 
@@ -74,10 +75,12 @@ class _Orders:
 
 @dataclass(slots=True)
 class HistoryBuilder:
-    """Takes records in; `history` is what they come to. catalogue: filled by whoever knows it."""
+    """Takes records in; `history` is what they come to. catalogue: filled by whoever knows it;
+    outcomes: told of every fact, after it was told of the decisions."""
 
     catalogue: dict[str, ItemChanged] = field(default_factory=dict)
     positions: dict[int, int] = field(default_factory=dict)
+    outcomes: Outcomes = field(default_factory=Outcomes)
     facts: int = 0
     _items: Codebook = field(default_factory=lambda: Codebook({"": NO_ITEM}))
     _customers: Codebook = field(default_factory=Codebook)
@@ -95,9 +98,13 @@ class HistoryBuilder:
         """Take in one fact of the identity `key`."""
         self.facts += 1
         taught = teaching(value)
-        if taught is None or not key or isinstance(taught, Shown):
+        if taught is None or not key:
             return
-        customer = self._customers.code(key.decode(errors="replace"))
+        identity = key.decode(errors="replace")
+        self.outcomes.happened(identity, taught)
+        if isinstance(taught, Shown):
+            return
+        customer = self._customers.code(identity)
         if isinstance(taught, Ordered):
             self._order(customer, taught)
         else:

@@ -17,7 +17,7 @@ from services.recommend.training.building import HistoryBuilder
 from services.recommend.training.catalogue import read_catalogue
 from services.recommend.training.file import prepared, read_file
 from services.recommend.training.history import History
-from services.recommend.training.rows import from_archive, from_log
+from services.recommend.training.rows import decisions_from, from_archive, from_log
 from services.recommend.training.training_run import Trained, train_all
 from shared.clock import real_now_ms
 from shared.errors import InvalidInput, NotFound
@@ -83,22 +83,22 @@ def command(
     settings = Settings.from_environment()
     if (orders is None) != (mapping is None):
         raise InvalidInput("--orders and --mapping go together")
-    shown: dict[str, Any] = {"source": source if orders is None else "orders", "promote": promote}
-    if orders is not None:
-        shown |= {"orders": orders.name, "mapping": mapping}
-    else:
-        place = "archive" if source == "archive" else "bootstrap"
-        shown[place] = getattr(settings, place)
-    shown |= {"models": settings.models, "settings_from_data": settings_from_data, "nice": nice}
+    shown = _origin(settings, source, orders, mapping) | {
+        "promote": promote, "models": settings.models, "nice": nice,
+        "settings_from_data": settings_from_data,
+    }  # fmt: skip
     with Report("train", as_json=as_json, seed=seed, settings=shown) as report:
         os.nice(nice)
         store = ModelStore.open(settings.models)
         if orders is not None and mapping is not None:
-            history = of_file(orders, mapping)
+            builder = of_file(orders, mapping)
         else:
-            history = asyncio.run(_read(settings, source, report))
+            builder = asyncio.run(_read(settings, source, report))
+        history, logged = builder.history(), builder.outcomes.logged()
         current = in_force(store, report)
-        trained = train_all(history, current, seed, report.say, choose=settings_from_data)
+        trained = train_all(
+            history, current, seed, report.say, logged=logged, choose=settings_from_data
+        )
         metadata = store.save(
             described(history, trained, shown | {"seed": seed}, real_now_ms()),
             history.items,
@@ -110,19 +110,31 @@ def command(
         _report(report, metadata, trained, promote=promote, refused=refused)
 
 
-def of_file(path: Path, mapping: str) -> History:
-    """The history out of an export. Raises InvalidInput."""
+def _origin(
+    settings: Settings, source: str, orders: Path | None, mapping: str | None
+) -> dict[str, Any]:
+    if orders is not None:
+        return {"source": "orders", "orders": orders.name, "mapping": mapping}
+    place = "archive" if source == "archive" else "bootstrap"
+    return {"source": source, place: getattr(settings, place)}
+
+
+def of_file(path: Path, mapping: str) -> HistoryBuilder:
+    """The history of an export. Raises InvalidInput."""
     plan, builder = prepared(path, mapping), HistoryBuilder()
     with tqdm(
         desc="reading", total=plan.export.size, unit="B", unit_scale=True, disable=None
     ) as bar:
         read_file(plan, builder, real_now_ms(), lambda byte: bar.update(byte - bar.n))
-    return builder.history()
+    return builder
 
 
-async def _read(settings: Settings, source: str, report: Report) -> History:
+async def _read(settings: Settings, source: str, report: Report) -> HistoryBuilder:
     builder = HistoryBuilder()
     rows = from_archive if source == "archive" else from_log
+    async for records in decisions_from(settings, source):
+        for record in records:
+            builder.outcomes.decided(record.value)
     with tqdm(desc="reading events", unit=" facts", unit_scale=True, disable=None) as progress:
         async for records in rows(settings):
             builder.read(records)
@@ -131,7 +143,7 @@ async def _read(settings: Settings, source: str, report: Report) -> History:
     if items is None:
         report.say("the log does not answer: trained without the catalogue")
     builder.catalogue.update(items or {})
-    return builder.history()
+    return builder
 
 
 def in_force(store: ModelStore, report: Report) -> Version | None:

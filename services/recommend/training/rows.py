@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Sequence
 from services.recommend.training.building import Recorded
 from shared.archive import ArchiveReader
 from shared.bus_offsets import topic_bounds
-from shared.bus_read import RangeReader
-from shared.errors import LogTruncated
+from shared.bus_read import RangeReader, scan
+from shared.errors import LogTruncated, NotFound, UnknownTopic
 from shared.settings import Settings
-from shared.topics import EVENTS
+from shared.topics import DECISIONS, EVENTS
 
 
 async def from_log(settings: Settings) -> AsyncIterator[Sequence[Recorded]]:
@@ -40,3 +40,22 @@ async def from_archive(settings: Settings) -> AsyncIterator[Sequence[Recorded]]:
     for partition in sorted(reader.ends()):
         for records in reader.records(partition):
             yield records
+
+
+async def decisions_from(settings: Settings, source: str) -> AsyncIterator[Sequence[Recorded]]:
+    """The records of `decisions`, as far back as the log or the archive keeps them; none where
+    there are none. Raises LogUnavailable, ArchiveUnavailable."""
+    if source == "archive":
+        try:
+            reader = ArchiveReader.open(settings, DECISIONS)
+        except NotFound:
+            return
+        for partition in sorted(reader.ends()):
+            for records in reader.records(partition, complete=False):
+                yield records
+        return
+    try:
+        async for found in scan(settings, DECISIONS.named(settings.namespace), complete=False):
+            yield found
+    except UnknownTopic:
+        return

@@ -4,22 +4,25 @@ Behind the history, before the store. A part that cannot be trained, for want of
 package, is left out and said; the others go on.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from services.recommend.candidates.neighbour_weights import NeighbourSettings
 from services.recommend.models.part import Part
 from services.recommend.models.store import Version
-from services.recommend.training import baskets, sessions
+from services.recommend.ranker.rankings import Logged
+from services.recommend.training import baskets, ranker, sessions
 from services.recommend.training.history import History
 from services.recommend.training.holding_out import hold_out
 from services.recommend.training.measuring import in_force, missing_item, next_item
 from services.recommend.training.promotion import Comparison, reasons_against
+from services.recommend.vectors import training as vectors
 from shared.errors import AttuneError
 
 Say = Callable[[str], None]
 LINEAR: Final = "linear"
+TREES: Final = "lambdamart"
 
 
 class HasPart(Protocol):
@@ -29,8 +32,8 @@ class HasPart(Protocol):
 
 
 Trainer = Callable[[History, int, Say], HasPart | None]
-OPTIONAL: Final[Mapping[str, Callable[[], Trainer]]] = {}
-"""Trainers by name of their part, imported when they are called."""
+OPTIONAL: Final[Mapping[str, Trainer]] = {"vectors": vectors.train}
+"""Trainers by name of their part; where one fails the others go on."""
 
 
 @dataclass(slots=True)
@@ -59,10 +62,16 @@ class Trained:
 
 
 def train_all(
-    history: History, current: Version | None, seed: int, say: Say, *, choose: bool = True
+    history: History,
+    current: Version | None,
+    seed: int,
+    say: Say,
+    *,
+    logged: Sequence[Logged] = (),
+    choose: bool = True,
 ) -> Trained:
-    """Every part there is data for. current: the version in force. choose: settings from the data
-    rather than the defaults."""
+    """Every part there is data for. current: the version in force; logged: past decisions and what
+    became of them; choose: settings from the data rather than the defaults."""
     trained = Trained()
     held = hold_out(history)
     early = history if held is None else held.early
@@ -80,6 +89,10 @@ def train_all(
     for name, trainer in OPTIONAL.items():
         say(f"training {name}")
         _optional(trained, name, trainer, history, seed, say)
+    part, comparisons = ranker.train(logged, current, seed, say)
+    trained.comparisons += comparisons
+    _keep(trained, "ranker", part)
+    trained.name = LINEAR if part is None else TREES
     return trained
 
 
@@ -91,15 +104,10 @@ def _keep(trained: Trained, name: str, part: Part | None) -> None:
 
 
 def _optional(
-    trained: Trained,
-    name: str,
-    trainer: Callable[[], Trainer],
-    history: History,
-    seed: int,
-    say: Say,
+    trained: Trained, name: str, trainer: Trainer, history: History, seed: int, say: Say
 ) -> None:
     try:
-        made = trainer()(history, seed, say)
+        made = trainer(history, seed, say)
     except (AttuneError, ImportError, ValueError, ArithmeticError) as error:
         trained.missing[name] = f"{type(error).__name__}: {error}"
         say(f"{name}: left out ({trained.missing[name]})")

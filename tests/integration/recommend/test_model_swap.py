@@ -202,7 +202,9 @@ async def test_a_damaged_version_is_passed_over_and_counted(embedded_settings: S
             assert "attune_recommend_models_refused_total 1.0" in counted
             store.promote("v3", 3)
             await eventually(lambda: answered("v3"), within_s=30, what="a whole one is taken up")
-            obstore.put(objects, "promotions.json", b'[{"version":"v2","at":4}]')
+            save(settings, "v4", version_with("i8", "i9"))
+            obstore.put(objects, "v4/sessions.npz", b"PK")
+            obstore.put(objects, "promotions.json", b'[{"version":"v4","at":4}]')
 
             async def refused() -> bool:
                 text = (await http.get("/metrics")).text
