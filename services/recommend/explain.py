@@ -9,15 +9,13 @@ else of an answer.
 from typing import Final
 
 from services.recommend.arrays import Numbers
-from services.recommend.candidates.bought_together import Pairs
 from services.recommend.candidates.pool import Pool, Shopper, asked_and_partners
-from services.recommend.candidates.sessions import SessionIndex
-from services.recommend.catalogue.index import Catalogue
 from services.recommend.exploration import DRAWS
-from services.recommend.features import FEATURES
+from services.recommend.features import FEATURES, Matrix
 from services.recommend.grounds import MOST_REASONS, NOTHING, SESSION, TOGETHER, WIDTH, ground
-from services.recommend.popularity import Popularity, column_of, label_of
-from services.recommend.ranking import Ranked
+from services.recommend.knowledge import Knowledge
+from services.recommend.learned_reasons import LEARNED, LearnedReasons
+from services.recommend.popularity import column_of, label_of
 from services.recommend.situation import Situation
 from shared.catalogue import OfferChanged
 from shared.decisions import Reason, encode_text
@@ -46,36 +44,30 @@ _UNKNOWN: Final = encode_text(Reason(code=CATALOGUE))
 
 
 class Explainer:
-    """Explains the items of one answer. `ids`: items by number."""
+    """Explains the items of one answer."""
 
     def __init__(
-        self,
-        situation: Situation,
-        shopper: Shopper,
-        pairs: Pairs,
-        ids: list[str],
-        popularity: Popularity,
-        catalogue: Catalogue,
+        self, situation: Situation, shopper: Shopper, knowledge: Knowledge, now: int
     ) -> None:
         self._situation = situation
         self._shopper = shopper
-        self._pairs = pairs
-        self._ids = ids
-        self._popularity = popularity
-        self._catalogue = catalogue
+        self._pairs = knowledge.pairs
+        self._sessions = knowledge.sessions
+        self._ids = knowledge.stock.numbers.ids
+        self._popularity = knowledge.popularity
+        self._catalogue = knowledge.stock.catalogue
+        self._learned = LearnedReasons(situation, shopper, knowledge, now, self._own)
         self._events: dict[int, str] = {}
         self._likes: dict[tuple[int, int], str] = {}
         self._shared: dict[int, str] = {}
 
-    def explain(
-        self, shown: Ranked, pool: Pool, sessions: SessionIndex, items: Numbers, rows: list[int]
-    ) -> list[str]:
-        """Reasons of each item (number and row, side by side), the strongest first, in JSON and
-        with commas between them."""
+    def explain(self, moved: Matrix, pool: Pool, items: Numbers, rows: list[int]) -> list[str]:
+        """Reasons of each item (how much each feature moved it, number and row, side by side), the
+        strongest first, in JSON and with commas between them."""
         asked, partners = asked_and_partners(self._shopper, pool.own)
         lists = self._pairs.lists.arrays()
-        arrays = sessions.arrays()
-        found = ground(shown.moved, items, pool.neighbours, asked, partners, arrays, lists)
+        arrays = self._sessions.arrays()
+        found = ground(moved, items, pool.neighbours, asked, partners, arrays, lists)
         counted, shared, reason_for = self._popularity.texts.get, self._shared.get, self._reason
         explained = []
         for number, row, grounds in zip(items.tolist(), rows, found.tolist(), strict=True):
@@ -105,6 +97,8 @@ class Explainer:
             return self._completes(number, self._shopper.anchors[one])
         if feature in _COUNTED:
             return self._counts(feature, row)
+        if feature in LEARNED:
+            return self._learned.reason(feature, number, row)
         return self._liked(feature, row) if feature in _FIELDS else ""
 
     def _counts(self, feature: int, row: int) -> str:

@@ -50,6 +50,7 @@ def rerank(
     """The given items by what they are expected to bring; `left`: those that may not be offered to
     this shopper, and why, in the order given, unknown ones last."""
     ask = replace(placed(ask, situation, moment.now), promotions=None)
+    knowledge.refresh(moment)
     stock = knowledge.stock
     given = {item: stock.catalogue.row(item) for item in items}
     rows = [row for row in given.values() if row is not None]
@@ -142,7 +143,7 @@ def _numbered(situation: Situation, knowledge: Knowledge, moment: Moment) -> Sho
         knowledge.stock,
         knowledge.pairs,
         knowledge.popularity,
-        knowledge.neighbours,
+        knowledge.vectors,
         moment.late,
     )
 
@@ -157,15 +158,18 @@ def _explained(
 ) -> Choice:
     count = len(shown.rows)
     as_they_are = Arranged(np.arange(count), [False] * count, -1, 0, [1.0] * count)
+    offers, moved = explain_items(
+        situation, knowledge, shopper, pool, shown, as_they_are, moment.now
+    )
     return Choice(
-        offers=explain_items(situation, knowledge, shopper, pool, shown, as_they_are, moment.now),
+        offers=offers,
         filtered=counted(pool.withheld),
         fallback=rung(situation, pool),
         features=shown.features,
         feature_names=list(shown.names),
         propensities=as_they_are.propensities,
         sources=pool.counts(),
-        moved=shown.moved,
+        moved=moved,
     )
 
 

@@ -32,17 +32,12 @@ class Worth:
     revenue: Scores = field(default_factory=lambda: NO_SCORES)
     margin: Scores = field(default_factory=lambda: NO_SCORES)
     _version: int = -1
-    _made: int = 0
 
-    def refresh(self, catalogue: Catalogue, real_ms: int, refresh_ms: int) -> None:
-        """Follow the catalogue, at most `refresh_ms` behind; rows that are new meanwhile are
-        worth nothing yet."""
-        if catalogue.version == self._version:
-            return
-        if 0 <= real_ms - self._made < refresh_ms and len(self.revenue):
-            return
-        self.revenue, self.margin = worth_of(catalogue.columns)
-        self._version, self._made = catalogue.version, real_ms
+    def refresh(self, catalogue: Catalogue) -> None:
+        """Follow the catalogue; rows that are new until then are worth nothing yet."""
+        if catalogue.version != self._version:
+            self.revenue, self.margin = worth_of(catalogue.columns)
+            self._version = catalogue.version
 
 
 def worth_of(columns: Columns) -> tuple[Scores, Scores]:

@@ -8,6 +8,7 @@ from typing import Final
 from services.recommend.arrangement import Arranged
 from services.recommend.candidates.pool import Pool, Shopper
 from services.recommend.explain import Explainer, why_explored, why_in_share, why_promoted
+from services.recommend.features import Matrix
 from services.recommend.knowledge import Knowledge
 from services.recommend.ranking import Ranked
 from services.recommend.situation import Situation
@@ -24,15 +25,14 @@ def explain_items(
     shown: Ranked,
     arranged: Arranged,
     now: int,
-) -> list[str]:
-    """The chosen as offers, with their reasons and promotions."""
+) -> tuple[list[str], Matrix]:
+    """The chosen as offers, with their reasons and promotions; and how much each feature moved
+    each one's score."""
     stock, catalogue = knowledge.stock, knowledge.stock.catalogue
-    explainer = Explainer(
-        situation, shopper, knowledge.pairs, stock.numbers.ids, knowledge.popularity, catalogue
-    )
+    explainer, moved = Explainer(situation, shopper, knowledge, now), shown.moved
     rows, scores = shown.rows.tolist(), encode_numbers(shown.scores.tolist())
     numbers = stock.number_of[shown.rows]
-    explained = explainer.explain(shown, pool, knowledge.sessions, numbers, rows)
+    explained = explainer.explain(moved, pool, numbers, rows)
     _add_reasons(explained, arranged, knowledge, rows)
     ids = stock.id_texts
     offers = [_NO_PROMOTION] * len(rows)
@@ -42,11 +42,12 @@ def explain_items(
     if arranged.wins:
         explored[arranged.slot] = "true"
     offered = zip(range(1, len(rows) + 1), rows, scores, explored, explained, offers, strict=True)
-    return [
+    made = [
         f'{{"id":{ids[row]},"rank":{rank},"score":{score},"explore":{explore},'
         f'"reasons":[{reasons}{offer}}}'
         for rank, row, score, explore, reasons, offer in offered
     ]
+    return made, moved
 
 
 def _add_reasons(

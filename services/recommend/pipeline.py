@@ -12,17 +12,16 @@ catalogue   nobody was seen in the shop yet: items in the order of their ids
 """
 
 from dataclasses import replace
-from typing import Final
 
 import numpy as np
 
 from services.recommend.arrangement import Arranged, Likeness, arrange, further_codes
 from services.recommend.arrays import Numbers, Scores
 from services.recommend.asking import Ask
-from services.recommend.availability import REFRESH_MS, Availability
+from services.recommend.availability import Availability
 from services.recommend.candidates.first_stage import MOST_KEPT
 from services.recommend.candidates.listed import Fresh, Listed
-from services.recommend.candidates.pool import NO_FRESH, NO_SIMILAR, Pool, Shopper, number, pack
+from services.recommend.candidates.pool import Pool, Shopper, number, pack
 from services.recommend.candidates.trending import catalogue_order, trending, trending_among
 from services.recommend.diversity import LOOKED_AT
 from services.recommend.experiment import draw_items
@@ -36,14 +35,13 @@ from services.recommend.restrictions import restrict
 from services.recommend.situation import Situation
 from shared.decisions import Arm, Fallback, Reason
 
-NO_VECTORS: Final = np.zeros((0, 0), dtype=np.float32)
-
 
 def decide(
     situation: Situation, knowledge: Knowledge, ask: Ask, arm: Arm, moment: Moment
 ) -> Choice:
     """Choose offers for this situation."""
     ask = placed(ask, situation, moment.now)
+    knowledge.refresh(moment)
     available = offerable(knowledge, ask, moment)
     if arm == "random":
         return decide_randomly(situation, knowledge, available, ask, moment)
@@ -52,7 +50,7 @@ def decide(
         knowledge.stock,
         knowledge.pairs,
         knowledge.popularity,
-        knowledge.neighbours,
+        knowledge.vectors,
         moment.late,
     )
     own = pack(shopper, situation, ask, knowledge.stock, moment.now)
@@ -60,7 +58,7 @@ def decide(
     scene = scene_of(situation, shopper, knowledge, ask, moment)
     ranked, arranged = ordered(pool, scene, knowledge, moment)
     shown = ranked.at(arranged.places)
-    offers = explain_items(situation, knowledge, shopper, pool, shown, arranged, moment.now)
+    offers, moved = explain_items(situation, knowledge, shopper, pool, shown, arranged, moment.now)
     propensities = arranged.propensities
     if len(offers) < ask.n:
         fill_up(offers, shown, situation, knowledge, available, ask, moment.now)
@@ -73,7 +71,7 @@ def decide(
         propensities=propensities,
         feature_names=list(shown.names),
         sources=pool.counts(),
-        moved=shown.moved,
+        moved=moved,
     )
 
 
@@ -99,7 +97,7 @@ def gathered(own: Numbers, knowledge: Knowledge, ask: Ask, available: Availabili
     wanted = trending(popularity, ask.country)
     if available.restricted:
         wanted = np.concatenate((wanted, trending_among(popularity, available)))
-    listed = listed_of(knowledge, NO_FRESH, wanted)
+    listed = listed_of(knowledge, knowledge.newcomers.arrays(), wanted)
     most = max(MOST_KEPT, LOOKED_AT * ask.n)
     return collected(own, knowledge, listed, available, knowledge.ranker.first_weights, most)
 
@@ -107,7 +105,7 @@ def gathered(own: Numbers, knowledge: Knowledge, ask: Ask, available: Availabili
 def listed_of(knowledge: Knowledge, fresh: Fresh, wanted: Numbers) -> Listed:
     """The lists that candidates are taken from; fresh: new items, wanted: rows that trend."""
     partners, members = knowledge.pairs.lists.arrays(), knowledge.popularity.lists.arrays()
-    return partners, NO_SIMILAR, members, fresh, wanted
+    return partners, knowledge.similar.arrays(), members, fresh, wanted
 
 
 def collected(
@@ -125,6 +123,7 @@ def collected(
         knowledge.neighbours,
         knowledge.sessions,
         listed,
+        (knowledge.vectors.arrays(), knowledge.intervals.arrays()),
         knowledge.popularity,
         stock,
         available,
@@ -138,14 +137,19 @@ def ordered(
     """The pool, best first by what the terms are to maximise, and who of it is shown where."""
     ranker, ask, stock = knowledge.ranker, scene.ask, scene.stock
     ranked = ranker.rank(pool, scene)
-    knowledge.worth.refresh(stock.catalogue, moment.real_ms, REFRESH_MS)
     expected = values(ask.objective, ranked, ranker, knowledge.worth)
     if expected is not ranked.scores:
         order = np.argsort(-expected, kind="stable")
         ranked, expected = ranked.at(order), expected[order]
     columns = stock.catalogue.columns
     further = further_codes(stock.catalogue, knowledge.alike, ranked.rows)
-    alike: Likeness = (columns.category, columns.brand, further, NO_VECTORS, stock.number_of)
+    alike: Likeness = (
+        columns.category,
+        columns.brand,
+        further,
+        knowledge.vectors.units,
+        stock.number_of,
+    )
     place, posteriors = knowledge.pooling.place, knowledge.posteriors
     return ranked, arrange(
         ranked, expected, pool, ask, alike, posteriors, place, moment.decision_id

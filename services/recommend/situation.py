@@ -10,6 +10,7 @@ from typing import Any, Final
 from services.recommend.request import RecommendRequest
 from shared.catalogue import Cap
 from shared.decisions import ConsentMode
+from shared.events import customer_key
 from shared.profile import BOUGHT, CARTED, DAY_MS, KIND_NAMES, VIEWED, View
 
 LONGEST_SESSION: Final = 20
@@ -23,7 +24,8 @@ MOST_ANCHORS: Final = 4
 class Situation:
     """session: item ids, oldest first, what the request names as often as it does; anchors: items
     to complete, the most pressing first; asked: items that the request says were looked at; view,
-    visitor: the profile, and the anonymous view beside a customer's.
+    visitor: the profile, and the anonymous view beside a customer's; identity: the key of who is
+    known by the profile.
 
     bought, dismissed and affinities are empty unless the profile may be used.
     """
@@ -40,6 +42,7 @@ class Situation:
     asked: list[str]
     view: View | None
     visitor: View | None
+    identity: str | None = None
 
     def capped(self, cap: Cap | None, now: int) -> list[str]:
         """Items that this shopper was shown as often as the cap allows and did not click, the last
@@ -52,6 +55,14 @@ class Situation:
             for item, times, days in self.view.shown
             if times >= cap.times and passed + days < cap.days
         ]
+
+    def purchases(self, now: int) -> tuple[list[int], list[int], int]:
+        """Of each of `bought`, side by side: days since it was last bought until the profile's
+        clock, and in how many orders; days since then. Nothing of a view that does not say it."""
+        if self.view is None or len(self.view.bought_days) != len(self.bought):
+            return [], [], 0
+        times = self.view.bought_times or [1] * len(self.bought)
+        return self.view.bought_days, times, now // DAY_MS - self.view.clock // DAY_MS
 
     @property
     def country(self) -> str | None:
@@ -121,6 +132,7 @@ def situate(request: RecommendRequest, view: View | None, visitor: View | None) 
         asked=asked,
         view=view,
         visitor=visitor,
+        identity=customer_key(request.customer) if request.customer and view is not None else None,
     )
 
 

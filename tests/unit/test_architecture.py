@@ -59,6 +59,7 @@ PURE = (
     "services/recommend/features/*.py",
     "services/recommend/grounds.py",
     "services/recommend/knowledge.py",
+    "services/recommend/learned_reasons.py",
     "services/recommend/listing.py",
     "services/recommend/objective.py",
     "services/recommend/offers.py",

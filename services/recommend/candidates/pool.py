@@ -16,7 +16,7 @@ from services.recommend.asking import Ask
 from services.recommend.availability import Availability, Stock
 from services.recommend.candidates.affinity import Tastes, preferred, tastes_of
 from services.recommend.candidates.bought_together import Pairs
-from services.recommend.candidates.gathering import SOURCES, Stage, gather
+from services.recommend.candidates.gathering import SOURCES, Learned, Stage, gather
 from services.recommend.candidates.listed import Listed
 from services.recommend.candidates.neighbour_weights import NeighbourSettings
 from services.recommend.candidates.own_numbers import LENGTHS
@@ -28,6 +28,8 @@ from services.recommend.numbers import NO_ITEM
 from services.recommend.policy import own_items
 from services.recommend.popularity import Popularity
 from services.recommend.situation import Situation
+from services.recommend.vectors.loops import NOBODY
+from services.recommend.vectors.model import Vectors
 
 SOURCE_NAMES: Final = (
     "session",
@@ -45,12 +47,6 @@ _PERSONAL: Final = [
     for name in ("session", "together", "similar", "affinity", "vector", "again")
 ]
 MOST_PROMISED: Final = 300
-NO_SIMILAR: Final = (
-    NO_NUMBERS,
-    np.zeros((0, 1), dtype=np.int64),
-    np.zeros((0, 1)),
-    NO_NUMBERS,
-)
 NO_FRESH: Final = (NO_NUMBERS, NO_SCORES)
 _NO_CODES: Final = [-2] * MOST_VALUES
 _NO_WEIGHTS: Final = [0] * MOST_VALUES
@@ -59,7 +55,7 @@ _NO_WEIGHTS: Final = [0] * MOST_VALUES
 class Shopper(NamedTuple):
     """The situation in numbers: items of the whole session, those of it that neighbours are asked
     for, the anchors to complete with the places of their partners (Pairs.lists), preferences with
-    the places of their best items (Popularity.lists)."""
+    the places of their best items (Popularity.lists); the row among the vectors' owners."""
 
     session: list[int]
     asked: list[int]
@@ -67,6 +63,7 @@ class Shopper(NamedTuple):
     partners: list[int]
     tastes: Tastes
     groups: list[int]
+    customer: int = NOBODY
 
 
 class Pool(NamedTuple):
@@ -110,6 +107,7 @@ class Pooling:
         limits: NeighbourSettings,
         sessions: SessionIndex,
         listed: Listed,
+        learned: Learned,
         popularity: Popularity,
         stock: Stock,
         available: Availability,
@@ -127,6 +125,7 @@ class Pooling:
             limits.limits(),
             sessions.arrays(),
             listed,
+            learned,
             (
                 stock.row_of,
                 general,
@@ -136,6 +135,7 @@ class Pooling:
                 columns.price_band,
                 popularity.trending,
                 popularity.conversion,
+                stock.number_of,
             ),
             self.place,
             self.mark,
@@ -151,7 +151,7 @@ def number(
     stock: Stock,
     pairs: Pairs,
     popularity: Popularity,
-    limits: NeighbourSettings,
+    vectors: Vectors,
     late: Callable[[], bool],
 ) -> Shopper:
     """The situation in numbers, without what nobody ever heard of. Once it is late no source is
@@ -169,6 +169,7 @@ def number(
         list(map(pairs.place, anchors)),
         tastes,
         preferred(tastes, popularity, catalogue),
+        NOBODY if situation.identity is None else vectors.customer(situation.identity),
     )
 
 
@@ -191,8 +192,9 @@ def pack(
     groups = shopper.groups
     promised = promised_rows(ask, stock.catalogue, now) if given is None else given
     own = [len(shopper.session), len(shopper.asked), len(shopper.partners), len(groups)]
-    own += (len(promised), 0, 0, -1)
     rules = own_items(situation, ask, now)
+    days, times, passed = situation.purchases(now)
+    own += (len(promised), len(days), passed, shopper.customer)
     own += map(len, rules)
     own += shopper.session
     own += shopper.partners
@@ -214,6 +216,8 @@ def pack(
         weights += known.values()
         weights += _NO_WEIGHTS[len(known) :]
     own += weights
+    own += days
+    own += times
     # by way of an array of Python's own, which takes a list in half the time
     return np.frombuffer(array("q", own), dtype=np.int64)
 

@@ -138,7 +138,7 @@ def test_an_unknown_margin_is_the_usual_share_of_the_price() -> None:
         a2={"price": 200, "fields": {}},
         a3={"price": 100, "fields": {"margin": 30}},
     )
-    shop.knowledge.worth.refresh(shop.catalogue, 1_000, 100)
+    shop.knowledge.worth.refresh(shop.catalogue)
     assert shop.knowledge.worth.margin[:3].tolist() == [20.0, pytest.approx(50.0), 30.0]
 
 
