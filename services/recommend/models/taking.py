@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from services.recommend.arrays import Numbers
+from services.recommend.candidates.intervals import Intervals
 from services.recommend.candidates.neighbour_weights import NeighbourSettings
 from services.recommend.knowledge import Knowledge
 from services.recommend.learning import Learned
@@ -38,6 +39,7 @@ class Kind:
 
 
 KINDS: Final[Mapping[str, Kind]] = {
+    "intervals": Kind(Intervals.of, Intervals),
     "vectors": Kind(Vectors.of, Vectors),
     "similar": Kind(Similar.of, Similar),
 }

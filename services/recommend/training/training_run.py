@@ -12,7 +12,7 @@ from services.recommend.candidates.neighbour_weights import NeighbourSettings
 from services.recommend.models.part import Part
 from services.recommend.models.store import Version
 from services.recommend.ranker.rankings import Logged
-from services.recommend.training import baskets, ranker, sessions
+from services.recommend.training import baskets, intervals, ranker, sessions
 from services.recommend.training.history import History
 from services.recommend.training.holding_out import hold_out
 from services.recommend.training.measuring import in_force, missing_item, next_item
@@ -32,7 +32,10 @@ class HasPart(Protocol):
 
 
 Trainer = Callable[[History, int, Say], HasPart | None]
-OPTIONAL: Final[Mapping[str, Trainer]] = {"vectors": vectors.train}
+OPTIONAL: Final[Mapping[str, Trainer]] = {
+    "intervals": intervals.train,
+    "vectors": vectors.train,
+}
 """Trainers by name of their part; where one fails the others go on."""
 
 

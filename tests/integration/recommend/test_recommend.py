@@ -86,7 +86,10 @@ async def running(
             keys[name], kept = new_api_key(kind, scopes)
             await KeyStore(database).add(kept, 1)
     metrics, checks = RecommendMetrics(CollectorRegistry()), dict[str, Check]()
-    own = own or RecommendSettings(store_deadline_ms=2_000, deadline_ms=4_000, model_poll_s=0.1)
+    # what is drawn by lot has tests of its own
+    own = own or RecommendSettings(
+        store_deadline_ms=2_000, deadline_ms=4_000, model_poll_s=0.1, explore_share=0.0
+    )
     open_deciding = opener(settings, own, metrics, checks)
     app = create_app(open_deciding, metrics, checks, ["https://shop.example"])
     async with open_deciding() as deciding:
