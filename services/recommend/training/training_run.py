@@ -12,6 +12,7 @@ from services.recommend.candidates.neighbour_weights import NeighbourSettings
 from services.recommend.models.part import Part
 from services.recommend.models.store import Version
 from services.recommend.ranker.rankings import Logged
+from services.recommend.similar import training as similar
 from services.recommend.training import baskets, intervals, ranker, sessions
 from services.recommend.training.history import History
 from services.recommend.training.holding_out import hold_out
@@ -35,6 +36,7 @@ Trainer = Callable[[History, int, Say], HasPart | None]
 OPTIONAL: Final[Mapping[str, Trainer]] = {
     "intervals": intervals.train,
     "vectors": vectors.train,
+    "similar": similar.train,
 }
 """Trainers by name of their part; where one fails the others go on."""
 
