@@ -131,7 +131,7 @@ async def key_for(settings: Settings) -> str:
     return key
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 async def test_versions_are_swapped_under_load_without_a_failed_request(
     embedded_settings: Settings,
 ) -> None:
@@ -154,7 +154,7 @@ async def test_versions_are_swapped_under_load_without_a_failed_request(
             except httpx.HTTPError:
                 return False
 
-        await eventually(ready, within_s=90, what="recommend is ready")
+        await eventually(ready, within_s=200, what="recommend is ready")
         running = asyncio.create_task(load.run())
         for version in VERSIONS:
             store.promote(version, 2)
@@ -171,7 +171,7 @@ async def test_versions_are_swapped_under_load_without_a_failed_request(
     assert set(load.answers) == expected
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 async def test_a_damaged_version_is_passed_over_and_counted(embedded_settings: Settings) -> None:
     settings = embedded_settings
     await migrate(settings)
@@ -197,7 +197,9 @@ async def test_a_damaged_version_is_passed_over_and_counted(embedded_settings: S
                 model = found.json().get("model", {})
                 return ready.status_code == 200 and model.get("version") == version
 
-            await eventually(lambda: answered("v1"), within_s=90, what="the one before is in force")
+            await eventually(
+                lambda: answered("v1"), within_s=200, what="the one before is in force"
+            )
             counted = (await http.get("/metrics")).text
             assert "attune_recommend_models_refused_total 1.0" in counted
             store.promote("v3", 3)
