@@ -190,7 +190,9 @@ async def _open(
     )
     _watch(metrics, running, log, ring)
     _warm()
-    stack.push_async_callback(stopped, asyncio.create_task(_settle_again(running, models, settled)))
+    stack.push_async_callback(
+        stopped, asyncio.create_task(_settle_again(running, models, knowledge, settled))
+    )
     recommender = Recommender(own, settings.clock, knowledge, reader, log, metrics, ring.subject)
     return Deciding(recommender, ring.authenticate, running.administration)
 
@@ -264,11 +266,13 @@ def _settle_memory() -> None:
 
 
 async def _settle_again(
-    running: RunningCatalogue, models: ModelKeeper, settled: asyncio.Event
+    running: RunningCatalogue, models: ModelKeeper, knowledge: Knowledge, settled: asyncio.Event
 ) -> None:
-    """Once more when the catalogue and the live indexes are in memory: they stay."""
+    """Once more when catalogue and live indexes are in memory: they stay. Columns of item fields
+    are made on first use, in 0.6 s for 100,000 items: here, and not by the first request."""
     await running.follower.caught_up.wait()
     await models.caught_up()
+    knowledge.shelf.arrays(running.catalogue, knowledge.popularity.counts)
     _settle_memory()
     settled.set()
 
