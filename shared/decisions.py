@@ -13,10 +13,12 @@ Arm: TypeAlias = Literal["personalised", "random"]
 
 
 class Reason(Struct, kw_only=True, omit_defaults=True):
-    """Why an item is offered. `evidence` holds what produced it: own events, a rule, counts."""
+    """Why an item is offered. `evidence` holds what produced it: own events, a rule, counts;
+    `text` says it as a sentence, where one was asked for."""
 
     code: str
     evidence: dict[str, Any] = {}
+    text: str | None = None
 
 
 class OfferedItem(Struct, kw_only=True):
@@ -31,11 +33,12 @@ class OfferedItem(Struct, kw_only=True):
     offer: str | None = None
 
 
-class Filtered(Struct, kw_only=True):
-    """How many candidates a hard rule withheld."""
+class Filtered(Struct, kw_only=True, omit_defaults=True):
+    """How many candidates a hard rule withheld; `text` as in Reason."""
 
     reason: str
     count: int
+    text: str | None = None
 
 
 class ModelName(Struct, kw_only=True):
@@ -75,7 +78,8 @@ class Decision(Struct, kw_only=True):
 
     `decided_at` is business time, epoch ms. `feature_values` and `propensities` are per item of
     the answer, in its order: what the ranker saw of the item, side by side with `feature_names`,
-    or nothing where it was not ranked; None: missing.
+    or nothing where it was not ranked; None: missing. `feature_moves`: how much each feature moved
+    the item's score.
     """
 
     decision_id: str
@@ -87,6 +91,7 @@ class Decision(Struct, kw_only=True):
     context: dict[str, Any] = {}
     feature_names: list[str] = []
     feature_values: list[list[float | None]] = []
+    feature_moves: list[list[float | None]] = []
     propensities: list[float] = []
 
 

@@ -21,11 +21,12 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from services.recommend import operations
 from services.recommend.api_description import describe
 from services.recommend.catalogue.api import Administration, router
 from services.recommend.metrics import RecommendMetrics
-from services.recommend.request import LARGEST_BODY, RecommendRequest, parse_body, parse_query
-from services.recommend.service import Recommender
+from services.recommend.operations import Operation, Served
+from services.recommend.request import LARGEST_BODY
 from shared.auth import RECOMMEND, Principal
 from shared.direct_http import Header, Replier, Reply
 from shared.errors import AttuneError, Busy, InvalidInput, TooLarge, Unavailable
@@ -47,7 +48,7 @@ _logger = logging.getLogger(__name__)
 class Deciding:
     """What requests are answered with. `authenticate`: KeyRing.authenticate."""
 
-    recommender: Recommender
+    served: Served
     authenticate: Callable[[str | None], Principal]
     administration: Administration
 
@@ -88,9 +89,11 @@ def create_app(
             yield {"deciding": deciding, "administration": deciding.administration}
 
     app = FastAPI(title="Attune recommend", lifespan=lifespan, docs_url=None, redoc_url=None)
-    endpoint = RecommendEndpoint(metrics, origins)
     # first of all routes: they are tried in order
-    app.router.routes.insert(0, Route(PATH, endpoint, methods=["POST", "GET", "OPTIONS"]))
+    app.router.routes[:0] = [
+        Route(each.path, RecommendEndpoint(metrics, origins, each), methods=each.methods)
+        for each in (operations.RECOMMEND, *operations.BESIDE)
+    ]
     app.include_router(router)
     app.router.routes.extend(routes(checks, registry=metrics.registry))
 
@@ -114,10 +117,16 @@ async def _not_served(_request: FastAPIRequest, error: Exception) -> FastAPIResp
 
 
 class RecommendEndpoint:
-    """ASGI endpoint of /v1/recommend: POST with a JSON body, GET for simple cases."""
+    """ASGI endpoint of one operation: POST with a JSON body, GET for simple cases."""
 
-    def __init__(self, metrics: RecommendMetrics, origins: list[str]) -> None:
+    def __init__(
+        self,
+        metrics: RecommendMetrics,
+        origins: list[str],
+        operation: Operation = operations.RECOMMEND,
+    ) -> None:
         self._metrics = metrics
+        self._operation = operation
         self._origins = {origin.encode() for origin in origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -125,14 +134,14 @@ class RecommendEndpoint:
         if scope["method"] == "OPTIONS":
             await _send(send, 204, [*PREFLIGHT, *self._cors(found)], b"")
             return
-        read = partial(_request, scope, receive, found)
+        read = partial(_request, self._operation, scope, receive, found)
         status, headers, body = await self.reply(found, read, scope["state"])
         await _send(send, status, headers, body)
 
     async def reply(
         self,
         found: dict[bytes, bytes],
-        body: bytes | Callable[[], Awaitable[RecommendRequest]],
+        body: bytes | Callable[[], Awaitable[Any]],
         state: Mapping[str, Any],
     ) -> Reply:
         """The reply to a POST's whole body, or to the request that `body` reads."""
@@ -152,13 +161,13 @@ class RecommendEndpoint:
         self,
         deciding: Deciding,
         headers: dict[bytes, bytes],
-        body: bytes | Callable[[], Awaitable[RecommendRequest]],
+        body: bytes | Callable[[], Awaitable[Any]],
     ) -> bytes:
         principal = deciding.authenticate(_text(headers.get(b"authorization")))
         principal.require(RECOMMEND)
-        request = parse_body(body) if isinstance(body, bytes) else await body()
+        request = _parsed(self._operation, body) if isinstance(body, bytes) else await body()
         token = _text(headers.get(b"attune-identity-token"))
-        return await deciding.recommender.recommend(request, principal, token)
+        return await self._operation.run(deciding.served, request, principal, token)
 
     def _cors(self, headers: dict[bytes, bytes]) -> list[Header]:
         origin = headers.get(b"origin")
@@ -172,14 +181,22 @@ class RecommendEndpoint:
         return [vary]
 
 
-async def _request(scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> RecommendRequest:
-    if scope["method"] != "POST":
+def _parsed(operation: Operation, body: bytes) -> Any:
+    if operation.body is None:
+        raise InvalidInput("no body is expected")
+    return operation.body(body)
+
+
+async def _request(
+    operation: Operation, scope: Scope, receive: Receive, headers: dict[bytes, bytes]
+) -> Any:
+    if operation.query is not None and scope["method"] != "POST":
         query = scope["query_string"].decode("latin-1")
         try:
             pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=50)
         except ValueError:
             raise InvalidInput("the query string has too many fields") from None
-        return parse_query(pairs)
+        return operation.query([*pairs, *scope.get("path_params", {}).items()])
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and len(declared) < 20 and int(declared) > LARGEST_BODY:
         raise TooLarge(f"a request has at most {LARGEST_BODY} bytes")
@@ -193,7 +210,7 @@ async def _request(scope: Scope, receive: Receive, headers: dict[bytes, bytes]) 
         if len(body) > LARGEST_BODY:
             raise TooLarge(f"a request has at most {LARGEST_BODY} bytes")
         if not message.get("more_body", False):
-            return parse_body(body)
+            return _parsed(operation, body)
 
 
 def failure(error: AttuneError) -> tuple[int, list[Header], bytes]:

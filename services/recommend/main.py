@@ -27,6 +27,7 @@ from services.recommend.candidates.bought_together import Pairs
 from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.catalogue.running import RunningCatalogue, open_catalogue
 from services.recommend.decision_log import DecisionLog
+from services.recommend.decision_lookup import DecisionLookup
 from services.recommend.huge_pages import use_huge_pages
 from services.recommend.knowledge import Knowledge
 from services.recommend.live import StatisticsKeeper, stopped
@@ -34,6 +35,7 @@ from services.recommend.metrics import RecommendMetrics
 from services.recommend.models.keeper import ModelKeeper
 from services.recommend.models.taking import UNTRAINED
 from services.recommend.numbers import ItemNumbers
+from services.recommend.operations import Served
 from services.recommend.popularity import Popularity
 from services.recommend.ranking import LinearRanker
 from services.recommend.request import LARGEST_BODY
@@ -194,7 +196,8 @@ async def _open(
         stopped, asyncio.create_task(_settle_again(running, models, knowledge, settled))
     )
     recommender = Recommender(own, settings.clock, knowledge, reader, log, metrics, ring.subject)
-    return Deciding(recommender, ring.authenticate, running.administration)
+    served = Served(recommender, DecisionLookup(settings))
+    return Deciding(served, ring.authenticate, running.administration)
 
 
 async def _live_keys(client: Any, settings: Settings) -> LiveKeys:

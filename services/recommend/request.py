@@ -117,7 +117,7 @@ class RecommendRequest(Asking, kw_only=True):
 
 
 _LISTS: Final = {"session", "cart", "exclude"}
-_CONTEXT: Final = {"country", "currency", "item", "cart", "age", "identity_token"}
+CONTEXT: Final = frozenset({"country", "currency", "item", "cart", "age", "identity_token"})
 _FLAGS: Final = {"explain", "validate_only", "context_only"}
 _FILTER: Final = re.compile(r"(\$\S*filters)\[\.\.\.\]")
 _STEP: Final = re.compile(r"\w+")
@@ -150,7 +150,7 @@ def parse_query(pairs: list[tuple[str, str]]) -> RecommendRequest:
 def read_query(
     pairs: list[tuple[str, str]],
     kind: type[_Asked],
-    context_fields: set[str] | frozenset[str] = frozenset(_CONTEXT),
+    context_fields: frozenset[str] = CONTEXT,
 ) -> _Asked:
     """A request in a query string: lists are comma-separated, context fields stand by their own
     names. Raises InvalidInput."""

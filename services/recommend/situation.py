@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from services.recommend.request import RecommendRequest
+from services.recommend.request import Asking
 from shared.catalogue import Cap
 from shared.decisions import ConsentMode
 from shared.events import customer_key
@@ -96,14 +96,18 @@ class Situation:
         return [{"fact": KIND_NAMES[kind], "item": item, "at": at}]
 
 
-def situate(request: RecommendRequest, view: View | None, visitor: View | None) -> Situation:
+def situate(request: Asking, view: View | None, visitor: View | None) -> Situation:
     """Put together what the answer may rest on.
 
     view: the profile of whom the request is for; visitor: the anonymous view that came beside a
-    customer, of which only the session counts. A shopper who paused profiling gets offers by the
-    request alone, so neither is used.
+    customer, of which only the session counts. A shopper who paused
+    profiling, or whose page asks for it, gets offers by the request alone, so neither is used.
     """
-    paused = (view is not None and view.paused) or (visitor is not None and visitor.paused)
+    paused = (
+        request.context_only
+        or (view is not None and view.paused)
+        or (visitor is not None and visitor.paused)
+    )
     if paused:
         view = visitor = None
     context = request.context
