@@ -8,7 +8,7 @@ import msgspec
 from services.recommend.knowledge import Choice
 from services.recommend.listing_requests import Reranked
 from services.recommend.reason_texts import say, say_withheld
-from services.recommend.request import Language
+from services.recommend.request import Asking, Language
 from shared.decisions import Recommendation, encode_text
 
 _encoder = msgspec.json.Encoder()
@@ -18,6 +18,15 @@ _answers = msgspec.json.Decoder(Reranked)
 def encode(value: object) -> bytes:
     """Its JSON."""
     return _encoder.encode(value)
+
+
+def finished(encoded: bytes, choice: Choice, asking: Asking) -> bytes:
+    """The answer with all that was asked for."""
+    if choice.left:
+        encoded = with_left(encoded, choice)
+    if asking.explain or asking.language is not None:
+        encoded = with_texts(encoded, asking.language or "en")
+    return encoded
 
 
 def with_left(encoded: bytes, choice: Choice) -> bytes:

@@ -18,7 +18,7 @@ DIGITS: Final = 4
 
 def record_of(
     asking: Asking,
-    asked: dict[str, Any],
+    n: int,
     placement: str,
     named: tuple[str | None, str | None],
     now: int,
@@ -27,9 +27,10 @@ def record_of(
     choice: Choice,
 ) -> tuple[bytes, bytes]:
     """The record's key, by which decision_lookup finds it, and its content. The identity token is
-    no part of it. asked: what the endpoint was asked beside `asking`; named: customer and anonymous
-    id, as far as proved; encoded: the answer."""
+    no part of it. n: how many were asked for; named: customer and anonymous id, as far as proved;
+    encoded: the answer."""
     context = asking.context
+    asked: dict[str, Any] = {"n": n}
     if context.country:
         asked["country"] = context.country
     if context.currency:

@@ -27,7 +27,6 @@ from services.recommend.candidates.bought_together import Pairs
 from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.catalogue.running import RunningCatalogue, open_catalogue
 from services.recommend.decision_log import DecisionLog
-from services.recommend.decision_lookup import DecisionLookup
 from services.recommend.huge_pages import use_huge_pages
 from services.recommend.knowledge import Knowledge
 from services.recommend.live import StatisticsKeeper, stopped
@@ -196,8 +195,7 @@ async def _open(
         stopped, asyncio.create_task(_settle_again(running, models, knowledge, settled))
     )
     recommender = Recommender(own, settings.clock, knowledge, reader, log, metrics, ring.subject)
-    served = Served(recommender, DecisionLookup(settings))
-    return Deciding(served, ring.authenticate, running.administration)
+    return Deciding(Served(recommender, settings), ring.authenticate, running.administration)
 
 
 async def _live_keys(client: Any, settings: Settings) -> LiveKeys:

@@ -40,15 +40,17 @@ from services.recommend.request import (
 from services.recommend.service import Choose, Recommender
 from shared.auth import Principal
 from shared.errors import Forbidden
+from shared.settings import Settings
 
 Pairs: TypeAlias = list[tuple[str, str]]
 
 
-class Served(NamedTuple):
+class Served:
     """What operations answer with."""
 
-    recommender: Recommender
-    lookup: DecisionLookup
+    def __init__(self, recommender: Recommender, settings: Settings) -> None:
+        self.recommender = recommender
+        self.lookup = DecisionLookup(settings)
 
 
 class Operation(NamedTuple):

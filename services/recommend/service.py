@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple, TypeAlias
 
-from services.recommend.answers import encode, with_left, with_texts
+from services.recommend.answers import encode, finished
 from services.recommend.asking import Ask, Defaults, ask_of
 from services.recommend.decision_ids import DecisionIds
 from services.recommend.decision_log import DecisionLog
@@ -141,19 +141,11 @@ class Recommender:
     ) -> bytes:
         """Decides, leaves the record and encodes the answer. choose: decides otherwise than
         `pipeline.decide`, and for everybody, so there is no holdout in it."""
-        deadline = visit.started + visit.deadline_ms / 1_000
-
-        def late() -> bool:
-            if time.perf_counter() < deadline:
-                return False
-            self.metrics.skipped_source()
-            return True
-
         named, seen, settings = visit.named, visit.seen, self.settings
         now, real_ms = self.clock.now_ms(), real_now_ms()
         view = seen.view if seen is not None else None
         situation = situate(asking, view, visit.visitor)
-        moment = Moment(now, real_ms, self.ids.next(real_ms), late)
+        moment = Moment(now, real_ms, self.ids.next(real_ms), self._late(visit))
         arm: Arm = "personalised"
         if choose is None:
             arm = arm_of(named.identity or moment.decision_id, settings.salt, settings.random_share)
@@ -175,17 +167,22 @@ class Recommender:
         encoded = encode_answer(answer)
         # encoded at once: a heap of answers that wait would be walked by the garbage collector
         self.log.put(
-            *record_of(
-                asking, {"n": ask.n}, placement, named, now, moment.decision_id, encoded, choice
-            )
+            *record_of(asking, ask.n, placement, named, now, moment.decision_id, encoded, choice)
         )
         self.metrics.answered(placement, choice.fallback, time.perf_counter() - visit.started, age)
         self.metrics.gathered(choice.sources)
-        if choice.left:
-            encoded = with_left(encoded, choice)
-        if asking.explain or asking.language is not None:
-            encoded = with_texts(encoded, asking.language or "en")
-        return encoded
+        return finished(encoded, choice, asking)
+
+    def _late(self, visit: Visit) -> Callable[[], bool]:
+        deadline = visit.started + visit.deadline_ms / 1_000
+
+        def late() -> bool:
+            if time.perf_counter() < deadline:
+                return False
+            self.metrics.skipped_source()
+            return True
+
+        return late
 
     def validated(self, request: Terms, asking: Asking, ask: Ask, visit: Visit) -> bytes:
         """What would be done, for a request that decides nothing."""

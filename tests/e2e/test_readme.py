@@ -50,7 +50,7 @@ async def run(*command: str, **variables: str) -> str:
 async def test_the_commands_of_the_readme_work(servers: Servers, tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         missing("no curl on PATH")
-    event, offers = blocks("sh", "curl")
+    event, offers, batch, similar = blocks("sh", "curl")
     (segment,) = blocks("python", "segment.analytics")
     async with running_system(tmp_path, servers) as system:
         await system.load_catalogue([{"item": f"sku-{n}", "title": f"Shoe {n}"} for n in range(9)])
@@ -67,4 +67,10 @@ async def test_the_commands_of_the_readme_work(servers: Servers, tmp_path: Path)
                 if seen == 2 and len(answer["items"]) == 3:
                     break
                 await asyncio.sleep(0.1)
+        page = json.loads(await run("bash", "-c", adapted(batch, system), KEY=key))["placements"]
+        like = json.loads(await run("bash", "-c", adapted(similar, system), KEY=key))
+    offered = [item["id"] for placed in page for item in placed["items"]]
+    assert len(offered) == len(set(offered)) == 4
+    assert page[0]["items"][0]["reasons"][0]["text"]
+    assert "sku-1" not in [item["id"] for item in like["items"]]
     assert answer["fallback"] != "no_profile"
