@@ -9,6 +9,7 @@ from services.recommend.evaluation.clv_command import clv
 from services.recommend.evaluation.compared import METHODS, SHIPPED
 from services.recommend.evaluation.next_basket_command import next_basket
 from services.recommend.evaluation.next_item import evaluate
+from services.recommend.evaluation.ranking_command import ranking
 from services.recommend.evaluation.top_n_command import top_n
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -82,5 +83,6 @@ def next_item(
 
 
 command.add_command(clv)
+command.add_command(ranking)
 command.add_command(next_basket)
 command.add_command(top_n)
