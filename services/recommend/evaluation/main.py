@@ -85,4 +85,5 @@ def next_item(
 command.add_command(clv)
 command.add_command(ranking)
 command.add_command(next_basket)
+command.add_command(ranking)
 command.add_command(top_n)
