@@ -179,9 +179,10 @@ async def _open(
     )
     log = DecisionLog(producer, DECISIONS.named(settings.namespace), own.decision_buffer, metrics)
     stack.push_async_callback(log.finish)
-    for loop in (live.follow(), statistics.run(), models.run(), log.run()):
-        stack.push_async_callback(stopped, asyncio.create_task(loop))
     settled = asyncio.Event()
+    settling = _settle_again(running, models, knowledge, settled)
+    for loop in (live.follow(), statistics.run(), models.run(), log.run(), settling):
+        stack.push_async_callback(stopped, asyncio.create_task(loop))
     checks.update(
         store=reader.check,
         log=producer.check,
@@ -191,9 +192,6 @@ async def _open(
     )
     _watch(metrics, running, log, ring)
     _warm()
-    stack.push_async_callback(
-        stopped, asyncio.create_task(_settle_again(running, models, knowledge, settled))
-    )
     recommender = Recommender(own, settings.clock, knowledge, reader, log, metrics, ring.subject)
     return Deciding(Served(recommender, settings), ring.authenticate, running.administration)
 
