@@ -258,8 +258,7 @@ def _warm() -> None:
 
 
 def _settle_memory() -> None:
-    """What lives as long as the process is never looked at again by the garbage collector, and
-    lies in huge pages."""
+    """What lives as long as the process is passed by at garbage collection, and in huge pages."""
     settle_garbage()
     use_huge_pages()
 

@@ -7,7 +7,6 @@ request asks for sentences. Pure. Each code stands in both languages (a test hol
 # ruff: noqa: RUF001 - Russian is not mistaken Latin
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 from services.recommend.request import Language
@@ -65,10 +64,6 @@ def _number(evidence: Evidence, name: str) -> int:
 
 def _percent(evidence: Evidence) -> int:
     return round(100 * float(evidence.get("share") or 0))
-
-
-def _day(at: object) -> str:
-    return datetime.fromtimestamp(at / 1_000, UTC).date().isoformat() if isinstance(at, int) else ""
 
 
 def _capital(text: str) -> str:
@@ -145,17 +140,30 @@ def _exploration_ru(evidence: Evidence) -> str:
 
 
 def _again_en(evidence: Evidence) -> str:
-    last, days = _day(evidence.get("last_at")), _number(evidence, "interval_days")
-    when = f" on {last}" if last else ""
+    ago, days = _number(evidence, "days_ago"), _number(evidence, "interval_days")
+    when = f" {english(ago, 'day', 'days')} ago" if ago else ""
     usual = f"; it is usually bought again after {english(days, 'day', 'days')}" if days else ""
     return f"You bought this{when}{usual}."
 
 
 def _again_ru(evidence: Evidence) -> str:
-    last, days = _day(evidence.get("last_at")), _number(evidence, "interval_days")
-    when = f" {last}" if last else " раньше"
+    ago, days = _number(evidence, "days_ago"), _number(evidence, "interval_days")
+    when = f" {russian(ago, 'день', 'дня', 'дней')} назад" if ago else ""
     usual = f"; обычно его покупают снова через {russian(days, 'день', 'дня', 'дней')}"
     return f"Вы покупали этот товар{when}{usual if days else ''}."
+
+
+def _new_en(evidence: Evidence) -> str:
+    days = _number(evidence, "days_ago")
+    return f"New in the shop: it came {english(days, 'day', 'days')} ago." if days else "New today."
+
+
+def _new_ru(evidence: Evidence) -> str:
+    days = _number(evidence, "days_ago")
+    came = (
+        f"появилась {russian(days, 'день', 'дня', 'дней')} назад" if days else "появилась сегодня"
+    )
+    return f"Новинка: {came}."
 
 
 def _here_en(evidence: Evidence) -> str:
@@ -166,11 +174,6 @@ def _here_en(evidence: Evidence) -> str:
 def _here_ru(evidence: Evidence) -> str:
     of = f", категория {evidence['category']}" if evidence.get("category") else ""
     return f"Сейчас популярно: страна {evidence.get('country')}{of}."
-
-
-def _since(evidence: Evidence, word: str) -> str:
-    since = _day(evidence.get("since"))
-    return f" {word} {since}" if since else ""
 
 
 def _offer(evidence: Evidence) -> str:
@@ -199,7 +202,7 @@ OFFERED: Final[dict[str, dict[str, Sentence]]] = {
             f"Fits your taste: {_event(evidence, 'en', 'by all that you chose')}."
         ),
         "buy_again": _again_en,
-        "new_item": lambda evidence: f"New in the shop{_since(evidence, 'since')}.",
+        "new_item": _new_en,
     },
     "ru": {
         "similar_sessions": _similar_ru,
@@ -222,7 +225,7 @@ OFFERED: Final[dict[str, dict[str, Sentence]]] = {
             f"Подходит вашему вкусу: {_event(evidence, 'ru', 'по всему, что вы выбирали')}."
         ),
         "buy_again": _again_ru,
-        "new_item": lambda evidence: f"Новинка{_since(evidence, 'с')}.",
+        "new_item": _new_ru,
     },
 }
 """Why an item is offered, by language and code."""

@@ -4,21 +4,22 @@
 
 import pytest
 
-from services.recommend import explain
+from services.recommend import explain, learned_reasons
 from services.recommend.policy import REASON_NAMES
 from services.recommend.reason_texts import OFFERED, WITHHELD, russian, say, say_withheld
 from shared.decisions import Filtered, Reason
 
 CODES = {
     value
-    for name, value in vars(explain).items()
+    for module in (explain, learned_reasons)
+    for name, value in vars(module).items()
     if name[0] != "_" and type(value) is str and name.isupper()
 }
 VIEWED = {"events": [{"fact": "item_viewed", "item": "sku-1", "at": None}]}
 
 
 def test_every_code_stands_in_both_languages() -> None:
-    assert len(CODES) > 8
+    assert len(CODES) > 12
     assert OFFERED["en"].keys() >= CODES
     assert OFFERED["en"].keys() == OFFERED["ru"].keys()
     names = set(filter(None, REASON_NAMES))
@@ -67,9 +68,14 @@ def test_russian_numbers(count: int, said: str) -> None:
             "Сейчас популярно: 40 просмотров, 3 добавления в корзину, 1 покупка.",
         ),
         (
-            Reason(code="buy_again", evidence={"last_at": 86_400_000, "interval_days": 31}),
-            "You bought this on 1970-01-02; it is usually bought again after 31 days.",
-            "Вы покупали этот товар 1970-01-02; обычно его покупают снова через 31 день.",
+            Reason(code="buy_again", evidence={"days_ago": 33, "interval_days": 31}),
+            "You bought this 33 days ago; it is usually bought again after 31 days.",
+            "Вы покупали этот товар 33 дня назад; обычно его покупают снова через 31 день.",
+        ),
+        (
+            Reason(code="new_item", evidence={"days_ago": 5}),
+            "New in the shop: it came 5 days ago.",
+            "Новинка: появилась 5 дней назад.",
         ),
         (
             Reason(code="exploration", evidence={"random_share": 0.1}),
