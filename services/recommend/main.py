@@ -174,9 +174,7 @@ async def _open(
     )
     knowledge = _knowledge(running, own)
     statistics = StatisticsKeeper(StatisticsReader(client, live), knowledge, settings.partitions)
-    models = ModelKeeper(
-        settings, knowledge, metrics, poll_s=own.model_poll_s, capacity=own.live_sessions
-    )
+    models = _models(settings, own, knowledge, metrics)
     log = DecisionLog(producer, DECISIONS.named(settings.namespace), own.decision_buffer, metrics)
     stack.push_async_callback(log.finish)
     settled = asyncio.Event()
@@ -191,7 +189,8 @@ async def _open(
         live=_live_check(models, settled),
     )
     _watch(metrics, running, log, ring)
-    _warm()
+    warm_up()
+    _settle_memory()
     recommender = Recommender(own, settings.clock, knowledge, reader, log, metrics, ring.subject)
     return Deciding(Served(recommender, settings), ring.authenticate, running.administration)
 
@@ -216,6 +215,13 @@ def _knowledge(running: RunningCatalogue, own: RecommendSettings) -> Knowledge:
         popularity=Popularity(),
         ranker=LinearRanker(UNTRAINED),
     )
+
+
+def _models(
+    settings: Settings, own: RecommendSettings, knowledge: Knowledge, metrics: RecommendMetrics
+) -> ModelKeeper:
+    poll_s, capacity = own.model_poll_s, own.live_sessions
+    return ModelKeeper(settings, knowledge, metrics, poll_s=poll_s, capacity=capacity)
 
 
 def _watch(
@@ -250,11 +256,6 @@ async def _migrated(settings: Settings) -> None:
         await migrate(settings)
     except DatabaseUnavailable:
         _logger.warning("database does not answer; keys are tried again")
-
-
-def _warm() -> None:
-    warm_up()
-    _settle_memory()
 
 
 def _settle_memory() -> None:
