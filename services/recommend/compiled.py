@@ -5,8 +5,10 @@ numba's cache: no request ever waits for the compiler. An argument of another ty
 not another compilation.
 """
 
+import ast
 import hashlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar, cast
 
@@ -20,19 +22,70 @@ _HERE: Final = Path(__file__).parent
 _MARK: Final = b"@compiled("
 
 
-def _digest() -> str:
-    """Of all sources with compiled functions: they call each other, and numba's cache looks at no
-    file but the one that a function stands in."""
+def digest_of(root: Path, folder: Path) -> str:
+    """Of all sources in a folder of `root` with compiled functions, since they call each other and
+    numba's cache looks at no file but the one that a function stands in; and of the values they
+    take from other modules of `root`, which are frozen in what is compiled."""
     digest = hashlib.sha256()
-    for path in sorted(_HERE.rglob("*.py")):
+    for path in sorted(folder.rglob("*.py")):
         source = path.read_bytes()
         if _MARK in source:
             digest.update(source)
+            digest.update(repr(sorted(_imported(root, source))).encode())
     return digest.hexdigest()[:16]
 
 
+def _imported(root: Path, source: bytes) -> set[str]:
+    """The assignments that a source's imported constants stand for, and what those rest on."""
+    found: set[str] = set()
+    due = list(_constants(ast.parse(source)))
+    seen = set(due)
+    while due:
+        module, name = due.pop()
+        tree = _parsed(root.joinpath(*module.split(".")))
+        for statement in tree.body:
+            if name not in _assigned(statement):
+                continue
+            found.add(f"{module}: {ast.unparse(statement)}")
+            used = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+            further = {(module, other) for other in used - {name}}
+            further = {entry for entry in _constants(tree) if entry[1] in used} | further
+            due += sorted(further - seen)
+            seen |= further
+    return found
+
+
+@cache
+def _parsed(path: Path) -> ast.Module:
+    """A module or package; nothing of what is not ours, or counts as a whole."""
+    for file in (path.with_suffix(".py"), path / "__init__.py"):
+        if file.exists():
+            source = file.read_bytes()
+            return ast.parse(b"" if _MARK in source else source)
+    return ast.parse(b"")
+
+
+def _constants(tree: ast.Module) -> set[tuple[str, str]]:
+    """(module, name) of what a module imports."""
+    return {
+        (statement.module, entry.name)
+        for statement in tree.body
+        if isinstance(statement, ast.ImportFrom) and statement.module
+        for entry in statement.names
+    }
+
+
+def _assigned(statement: ast.stmt) -> set[str]:
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    if isinstance(statement, ast.AnnAssign) and statement.value is not None:
+        targets = [statement.target]
+    return {
+        node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)
+    }
+
+
 _folder = Path(getattr(config, "CACHE_DIR", "") or _HERE / "__pycache__")
-config.CACHE_DIR = str(_folder / f"compiled-{_digest()}")  # type: ignore[attr-defined]
+config.CACHE_DIR = str(_folder / f"compiled-{digest_of(_HERE.parents[1], _HERE)}")  # type: ignore[attr-defined]
 
 
 def compiled(
