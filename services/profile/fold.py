@@ -173,7 +173,8 @@ def _purchased(component: Component, fact: facts.Purchased, at: int, tie: int) -
     add(component.revenue, fact.currency, fact.total)
     if fact.country:
         write_trait(component, "country", Trait(at, tie, fact.country))
-    for item in {line.item for line in fact.lines}:
+    # not a set: the same log is to give the same bytes
+    for item in dict.fromkeys(line.item for line in fact.lines):
         write_bought(component, item, at)
     for line in fact.lines:
         _affinity(component, line, at, KIND_WEIGHTS[BOUGHT])

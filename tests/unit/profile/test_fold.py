@@ -130,3 +130,12 @@ def test_consents_are_bounded_and_denials_stay_longest() -> None:
     merge(into, component)
     assert len(into.consents) == CONSENTS_KEPT
     assert into.consents["marketing|*"].denies
+
+
+def test_the_same_order_gives_the_same_bytes_in_every_process() -> None:
+    items = [f"item-{n}" for n in range(20)]
+    lines = [facts.Line(item=item, price=100) for item in [*items, *items]]
+    fact = facts.Purchased(**base(1), order="o", lines=lines, total=1, currency="GBP")
+    component = folded(fact)
+    assert list(component.bought) == items
+    assert component.again == {}
