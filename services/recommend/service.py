@@ -144,7 +144,7 @@ class Recommender:
         named, seen, settings = visit.named, visit.seen, self.settings
         now, real_ms = self.clock.now_ms(), real_now_ms()
         view = seen.view if seen is not None else None
-        situation = situate(asking, view, visit.visitor)
+        situation = situate(asking, view, visit.visitor, named.identity)
         moment = Moment(now, real_ms, self.ids.next(real_ms), self._late(visit))
         arm: Arm = "personalised"
         if choose is None:

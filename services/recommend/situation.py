@@ -10,7 +10,6 @@ from typing import Any, Final
 from services.recommend.request import Asking
 from shared.catalogue import Cap
 from shared.decisions import ConsentMode
-from shared.events import customer_key
 from shared.profile import BOUGHT, CARTED, DAY_MS, KIND_NAMES, VIEWED, View
 
 LONGEST_SESSION: Final = 20
@@ -66,8 +65,11 @@ class Situation:
 
     @property
     def country(self) -> str | None:
-        """Where the shopper is at home, as far as the profile may be used and says it."""
-        return None if self.view is None else self.view.country
+        """Where the shopper is at home, as far as the profile may be used and says it by its code
+        (ISO 3166): what an order calls it otherwise stands for no season and no item's countries.
+        """
+        told = None if self.view is None else self.view.country
+        return told.upper() if told and len(told) == 2 and told.isascii() else None
 
     def age(self, now: int) -> int | None:
         """The least age in years that the shopper can have, as far as the profile may be used and
@@ -96,12 +98,15 @@ class Situation:
         return [{"fact": KIND_NAMES[kind], "item": item, "at": at}]
 
 
-def situate(request: Asking, view: View | None, visitor: View | None) -> Situation:
+def situate(
+    request: Asking, view: View | None, visitor: View | None, identity: str | None = None
+) -> Situation:
     """Put together what the answer may rest on.
 
     view: the profile of whom the request is for; visitor: the anonymous view that came beside a
-    customer, of which only the session counts. A shopper who paused
-    profiling, or whose page asks for it, gets offers by the request alone, so neither is used.
+    customer, of which only the session counts; identity: the key of whose profile it is, as far as
+    that was proved. A shopper who paused profiling, or whose page asks for it, gets offers by the
+    request alone, so none of them is used.
     """
     paused = (
         request.context_only
@@ -136,7 +141,7 @@ def situate(request: Asking, view: View | None, visitor: View | None) -> Situati
         asked=asked,
         view=view,
         visitor=visitor,
-        identity=customer_key(request.customer) if request.customer and view is not None else None,
+        identity=identity if view is not None else None,
     )
 
 

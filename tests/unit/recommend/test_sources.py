@@ -138,9 +138,11 @@ def test_items_that_came_after_training_are_given_vectors_and_likes() -> None:
 
 
 def test_who_the_vector_is_of_counts_only_where_the_profile_may_be_used() -> None:
-    request = RecommendRequest(customer="ann")
+    request = RecommendRequest(customer="bob")
     view = View(recent=[Interest(1, VIEWED, "a1")])
-    assert situate(request, view, None).identity == "c:ann"
-    assert situate(request, None, None).identity is None
-    view.paused = True
+    assert situate(request, view, None, "c:ann").identity == "c:ann"
+    # a claim that nobody proved names no one
     assert situate(request, view, None).identity is None
+    assert situate(request, None, None, "c:ann").identity is None
+    view.paused = True
+    assert situate(request, view, None, "c:ann").identity is None
