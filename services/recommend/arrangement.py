@@ -102,6 +102,8 @@ def _arranged(
 ) -> tuple[Numbers, NDArray[np.bool_], int, int, float]:
     n, surprise, most, limit, promised = limits
     draws, shown, share, lot, draw = lottery
+    # the two are replaced one after the other where the catalogue grows
+    shown = shown[: len(draws)]
     for at in range(len(pooled)):
         place[pooled[at]] = at
     promoted = np.zeros(len(rows), dtype=np.bool_)

@@ -126,7 +126,10 @@ def choose(
     n, surprise, most, limit = limits
     promoted, share = promised
     near = min(LOOKED_AT * n, len(scores))
-    looked_at = len(scores) if share > 0.0 else near + int(surprise * (len(scores) - near))
+    looked_at = near + int(surprise * (len(scores) - near))
+    # what is promised, or is of a category that is not full yet, may lie anywhere
+    if share > 0.0 or limit < n:
+        looked_at = len(scores)
     rest, alike = relative(scores, looked_at), np.zeros(looked_at)
     free = np.ones(looked_at, dtype=np.bool_)
     chosen = np.empty(min(n, looked_at), dtype=np.int64)

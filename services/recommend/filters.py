@@ -113,21 +113,23 @@ class FilterMasks:
     most REFRESH_MS behind the catalogue, as availability is; the one unused for longest goes."""
 
     catalogue: Catalogue
-    _kept: dict[Rules, tuple[Mask, int, int]] = field(default_factory=dict)
-    """The mask, the catalogue's version, the real ms it was made at; the latest used last."""
+    _kept: dict[str, tuple[Mask, int, int]] = field(default_factory=dict)
+    """By the rules as they read, since 1 equals true and means something else: the mask, the
+    catalogue's version, the real ms it was made at; the latest used last."""
 
     def mask(self, filters: Filters, real_ms: int) -> Mask | None:
         """By row: whether the item may be offered; None without filters. Raises InvalidInput."""
         if not filters:
             return None
         rules = rules_of(filters)
-        kept = self._kept.pop(rules, None)
+        name = repr(rules)
+        kept = self._kept.pop(name, None)
         if kept is None or not self._good(kept, real_ms):
             kept = judge(rules, self.catalogue), self.catalogue.version, real_ms
         most = min(MOST_MASKS, MOST_BYTES // max(len(kept[0]), 1))
         while self._kept and len(self._kept) >= most:
             del self._kept[next(iter(self._kept))]
-        self._kept[rules] = kept
+        self._kept[name] = kept
         return kept[0]
 
     def _good(self, kept: tuple[Mask, int, int], real_ms: int) -> bool:

@@ -58,7 +58,7 @@ class LearnedReasons:
             return self._due(number)
         if code == NEW_ITEM:
             return self._new(row)
-        events = ",".join(self._own(item)[1:-1] for item in self._newest)
+        events = ",".join(filter(None, (self._own(item)[1:-1] for item in self._newest)))
         return f'{{"code":"{TASTE}","evidence":{{"events":[{events}]}}}}' if events else ""
 
     def _like(self, number: int) -> str:
@@ -77,12 +77,15 @@ class LearnedReasons:
     def _due(self, number: int) -> str:
         days, times, passed = self._situation.purchases(self._now)
         item = self._knowledge.stock.numbers.ids[number]
-        if not days or item not in self._situation.bought:
+        intervals = self._knowledge.intervals.days
+        if not days or item not in self._situation.bought or number >= len(intervals):
+            return ""
+        if intervals[number] <= 0.0:
             return ""
         place = self._situation.bought.index(item)
         evidence = {
             "days_ago": days[place] + passed,
-            "interval_days": round(float(self._knowledge.intervals.days[number])),
+            "interval_days": round(float(intervals[number])),
             "times": times[place],
         }
         return encode_text(Reason(code=BUY_AGAIN, evidence=evidence))

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from services.recommend.arrangement import Arranged
@@ -65,6 +66,9 @@ def rerank(
     ranked = ranked.at(np.argsort(-expected, kind="stable"))
     choice = _explained(situation, knowledge, shopper, pool, ranked, moment)
     choice.left = _left(given, situation, knowledge, ask, available, moment.now)
+    # what was bought and is due again is offered
+    offered = set(ranked.rows.tolist())
+    choice.left = [(item, reason) for item, reason in choice.left if given[item] not in offered]
     # not what the pool says, which counts all that is not of the list
     reasons = Counter(reason for _, reason in choice.left)
     choice.filtered = [Filtered(reason=name, count=count) for name, count in reasons.items()]
@@ -74,7 +78,9 @@ def rerank(
 def only(rows: list[int], available: Availability) -> Availability:
     """The same availability for these rows, and nothing else available."""
     codes = np.full_like(available.codes, FILTERED)
-    codes[rows] = available.codes[rows]
+    # what came since is judged with the next change of the catalogue that is taken up
+    judged = [row for row in rows if row < len(codes)]
+    codes[judged] = available.codes[judged]
     return replace(available, codes=codes, restricted=True, trending=None)
 
 
@@ -104,9 +110,12 @@ def similar(
     """What is like an item: by who looked at both, and by what they are. Of the situation only
     what it withholds counts; nothing is offered that is alike in nothing."""
     ask = replace(placed(ask, situation, moment.now), promotions=None)
-    stock = knowledge.stock
+    stock, view = knowledge.stock, situation.view
     likes = replace(
         situation,
+        # whose vector it is and what is due again would be offered for other reasons
+        identity=None,
+        view=None if view is None else msgspec.structs.replace(view, bought_days=[]),
         session=[item],
         anchors=[item],
         asked=[item],
@@ -186,7 +195,9 @@ def trending(
     among = available.eligible()
     if category is not None:
         among = np.intersect1d(among, stock.catalogue.in_category(category))
-    here, overall = _trends(among, knowledge, ask, ask.n + len(own), len(available.codes))
+    # where a category may be full, whoever comes next may be far down
+    most = ask.n + len(own) if ask.most_of_category is None else len(among)
+    here, overall = _trends(among, knowledge, ask, most, len(available.codes))
     room = CategoryRoom.of(ask, stock.catalogue.columns.category)
     found = dict.fromkeys([*here, *overall])
     rows = [row for row in found if row not in own and room.takes(row)][: ask.n]

@@ -69,5 +69,7 @@ def values(objective: Objective, ranked: Ranked, ranker: Ranker, worth: Worth) -
 
 
 def _at(column: Scores, rows: Numbers) -> Scores:
-    held: Scores = np.where(rows < len(column), column[np.minimum(rows, len(column) - 1)], 0.0)
+    held = np.zeros(len(rows))
+    inside = rows < len(column)
+    held[inside] = column[rows[inside]]
     return held

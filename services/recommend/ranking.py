@@ -19,6 +19,7 @@ from services.recommend.candidates.pool_loops import FIRST
 from services.recommend.features import DEFAULT_WEIGHTS, Matrix
 from services.recommend.features.filling import fill
 from services.recommend.features.shelf import Shelf
+from services.recommend.numbers import NO_ITEM
 from services.recommend.popularity import Popularity
 from services.recommend.situation import Situation
 from shared.decisions import ModelName
@@ -39,8 +40,10 @@ class Scene(NamedTuple):
 
     def taken_and_passed(self) -> tuple[Numbers, Numbers]:
         """Rows of what the shopper looked at lately, and of what was shown and not clicked."""
-        numbers = np.array(self.shopper.session, dtype=np.int64)
-        return self.stock.row_of[numbers], NO_NUMBERS
+        numbers, row_of = np.array(self.shopper.session, dtype=np.int64), self.stock.row_of
+        # events and models number items that the catalogue never had
+        numbers = np.where(numbers < len(row_of), numbers, NO_ITEM)
+        return row_of[numbers], NO_NUMBERS
 
 
 class Ranked(NamedTuple):

@@ -121,8 +121,7 @@ def write_profiles(
             }
             client.hset(keys.item_bucket(partition, HOUR), mapping=counts)
             client.zadd(keys.item_buckets(partition), {str(HOUR): HOUR})
-            # there, so recommend reads the counts; empty, so profile counts from the start
-            client.set(keys.item_position(partition), "")
+            client.set(keys.item_position(partition), "1")
     finally:
         client.close()
 

@@ -8,7 +8,6 @@ in force last; it is replaced whole, so a reader sees the old one or the new one
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 from re import compile as pattern
 from typing import Final, NamedTuple, Self
@@ -24,7 +23,6 @@ from services.recommend.models.files import (
     decode_items,
     encode_arrays,
     encode_items,
-    gathered,
     mark,
 )
 from services.recommend.models.metadata import FileMark, Metadata, PartMetadata, decode, encode
@@ -93,7 +91,7 @@ class ModelStore:
         data = self._read(f"{version}/{METADATA}")
         if data is None:
             raise NotFound(f"there is no model {version!r}")
-        return decode(data.getvalue(), version)
+        return decode(data, version)
 
     def load(self, version: str) -> Version:
         """The whole version. Raises NotFound, or InvalidInput where a file of it is missing or is
@@ -116,7 +114,7 @@ class ModelStore:
         if data is None:
             return []
         try:
-            return msgspec.json.decode(data.getvalue(), type=list[Promotion])
+            return msgspec.json.decode(data, type=list[Promotion])
         except msgspec.MsgspecError as error:
             raise InvalidInput(f"the model store's {PROMOTIONS} is damaged: {error}") from None
 
@@ -187,20 +185,20 @@ class ModelStore:
                 return False
         return True
 
-    def _read(self, path: str) -> BytesIO | None:
+    def _read(self, path: str) -> bytes | None:
         with self._translated():
             try:
-                return gathered(obstore.get(self._objects, path))
+                return bytes(obstore.get(self._objects, path).bytes())
             except FileNotFoundError:
                 return None
 
-    def _marked(self, version: str, name: str, expected: FileMark | None) -> BytesIO:
-        file = self._read(f"{version}/{name}")
-        if file is None:
+    def _marked(self, version: str, name: str, expected: FileMark | None) -> bytes:
+        data = self._read(f"{version}/{name}")
+        if data is None:
             raise InvalidInput(f"{name} is missing")
-        if mark(file.getbuffer()) != expected:
+        if mark(data) != expected:
             raise InvalidInput(f"{name} is not what was written")
-        return file
+        return data
 
     def _write(self, path: str, data: bytes) -> FileMark:
         with self._translated():

@@ -50,7 +50,7 @@ class Similar:
     def cover(self, numbers: Numbers, vectors: Vectors) -> None:
         """Give those of the items that have no list, but a vector, the items that `nearest_items`
         looks at by descending cosine."""
-        known = numbers[numbers < len(vectors.units)]
+        known = numbers[numbers < len(vectors.known)]
         self.place_of = grown(self.place_of, int(known.max(initial=0)) + 1, NO_LIST)
         missing = known[(self.place_of[known] == NO_LIST) & vectors.known[known]]
         leading = vectors.arrays()[6]
