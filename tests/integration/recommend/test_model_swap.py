@@ -61,7 +61,12 @@ def save(settings: Settings, version: str, learned: Learned) -> None:
 @contextmanager
 def recommend(settings: Settings) -> Iterator[str]:
     (port,) = free_ports(1)
-    extra = {"ATTUNE_RECOMMEND_MODEL_POLL_S": "0.1", "ATTUNE_RECOMMEND_EXPLORE_SHARE": "0"}
+    extra = {
+        "ATTUNE_RECOMMEND_MODEL_POLL_S": "0.1",
+        "ATTUNE_RECOMMEND_EXPLORE_SHARE": "0",
+        # on a busy machine an answer may come late, but is to be of the model all the same
+        "ATTUNE_RECOMMEND_DEADLINE_MS": "10000",
+    }
     process = subprocess.Popen(
         [sys.executable, "-m", "services.cli", "recommend", "--port", str(port)],
         env={**os.environ, **environment(settings), **extra},
@@ -94,7 +99,7 @@ class Load:
         loop, turn = asyncio.get_running_loop(), 0
         headers = {"Authorization": f"Bearer {self.key}"}
         began = loop.time()
-        async with httpx.AsyncClient(base_url=self.address, headers=headers, timeout=10) as http:
+        async with httpx.AsyncClient(base_url=self.address, headers=headers, timeout=30) as http:
             while not self.done.is_set():
                 turn += 1
                 await asyncio.sleep(max(0.0, began + turn / RATE - loop.time()))
@@ -149,7 +154,7 @@ async def test_versions_are_swapped_under_load_without_a_failed_request(
 
         async def ready() -> bool:
             try:
-                async with httpx.AsyncClient(base_url=address, timeout=5) as http:
+                async with httpx.AsyncClient(base_url=address, timeout=30) as http:
                     return (await http.get("/health/ready")).status_code == 200
             except httpx.HTTPError:
                 return False
@@ -161,7 +166,7 @@ async def test_versions_are_swapped_under_load_without_a_failed_request(
             before = load.seen(version)
             await eventually(
                 lambda version=version, before=before: load.seen(version) >= before + 40,
-                within_s=30,
+                within_s=90,
                 what=f"{version} answers",
             )
         load.done.set()
@@ -186,7 +191,7 @@ async def test_a_damaged_version_is_passed_over_and_counted(embedded_settings: S
     obstore.put(objects, "v2/sessions.npz", b"PK")
     with recommend(settings) as address:
         headers = {"Authorization": f"Bearer {await key_for(settings)}"}
-        async with httpx.AsyncClient(base_url=address, headers=headers, timeout=5) as http:
+        async with httpx.AsyncClient(base_url=address, headers=headers, timeout=30) as http:
 
             async def answered(version: str) -> bool:
                 try:
@@ -203,7 +208,7 @@ async def test_a_damaged_version_is_passed_over_and_counted(embedded_settings: S
             counted = (await http.get("/metrics")).text
             assert "attune_recommend_models_refused_total 1.0" in counted
             store.promote("v3", 3)
-            await eventually(lambda: answered("v3"), within_s=30, what="a whole one is taken up")
+            await eventually(lambda: answered("v3"), within_s=90, what="a whole one is taken up")
             save(settings, "v4", version_with("i8", "i9"))
             obstore.put(objects, "v4/sessions.npz", b"PK")
             obstore.put(objects, "promotions.json", b'[{"version":"v4","at":4}]')
@@ -212,5 +217,5 @@ async def test_a_damaged_version_is_passed_over_and_counted(embedded_settings: S
                 text = (await http.get("/metrics")).text
                 return "attune_recommend_models_refused_total 2.0" in text
 
-            await eventually(refused, within_s=30, what="the damaged one is seen")
-            assert await answered("v3")
+            await eventually(refused, within_s=90, what="the damaged one is seen")
+            await eventually(lambda: answered("v3"), within_s=90, what="the whole one stays")
