@@ -29,6 +29,8 @@ from services.recommend.vectors.choosing import HeldOut
 from services.recommend.vectors.interactions import Interactions, interactions_in, split_by_time
 
 FEWEST_ROWS: Final = 500
+CHOOSING_ITEMS: Final = 4_000
+"""Items that settings are compared on, those with the most rows: a setting takes 3 s of a core."""
 METHODS: Final = {"ease": ("penalty", ease), "cosine": ("shrink", cosine)}
 
 
@@ -57,7 +59,7 @@ def train_on(data: Interactions, seed: int, say: Callable[[str], None]) -> Simil
 def _choose(data: Interactions, seed: int) -> tuple[str, Weights, dict[str, float]]:
     split = split_by_time(data)
     held_out = HeldOut.of(split, seed)
-    items = core(split.earlier)
+    items = core(split.earlier, CHOOSING_ITEMS)
     rows = rows_of(split.earlier, items)
     measure = measured(rows, items, held_out, data.items)
     gram = gram_of(rows)

@@ -44,12 +44,30 @@ OPTIONAL: Final[Mapping[str, Trainer]] = {
 @dataclass(slots=True)
 class Trained:
     """The parts of a version, by name; what they were measured by; name: what ranks with them;
-    missing: why parts are left out."""
+    missing: why parts are left out; heard: all that was said."""
 
     parts: dict[str, Part] = field(default_factory=dict)
     comparisons: list[Comparison] = field(default_factory=list)
     name: str = LINEAR
     missing: dict[str, str] = field(default_factory=dict)
+    heard: list[str] = field(default_factory=list)
+
+    def told(self, say: Say) -> Say:
+        """A `say` that remembers: why a part is left out, its trainer said last."""
+
+        def tell(line: str) -> None:
+            self.heard.append(line)
+            say(line)
+
+        return tell
+
+    def keep(self, name: str, part: Part | None) -> None:
+        """A part, or that there is none and why."""
+        if part is not None:
+            self.parts[name] = part
+            return
+        own = [line for line in self.heard if line.startswith(f"{name}: ")]
+        self.missing[name] = own[-1].removeprefix(f"{name}: ") if own else "too little data"
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -78,6 +96,7 @@ def train_all(
     """Every part there is data for. current: the version in force; logged: past decisions and what
     became of them; choose: settings from the data rather than the defaults."""
     trained = Trained()
+    say = trained.told(say)
     held = hold_out(history)
     early = history if held is None else held.early
     settings = sessions.choose(early, seed, say) if choose else NeighbourSettings()
@@ -89,23 +108,16 @@ def train_all(
         trained.comparisons += missing_item(held, rival, seed)
         for one in trained.comparisons:
             say(f"{one.metric}: {one.value}, {one.against} {one.other} ({one.cases} cases)")
-    _keep(trained, "sessions", sessions.train(history, settings))
-    _keep(trained, "pairs", baskets.train(history))
+    trained.keep("sessions", sessions.train(history, settings))
+    trained.keep("pairs", baskets.train(history))
     for name, trainer in OPTIONAL.items():
         say(f"training {name}")
         _optional(trained, name, trainer, history, seed, say)
     part, comparisons = ranker.train(logged, current, seed, say)
     trained.comparisons += comparisons
-    _keep(trained, "ranker", part)
+    trained.keep("ranker", part)
     trained.name = LINEAR if part is None else TREES
     return trained
-
-
-def _keep(trained: Trained, name: str, part: Part | None) -> None:
-    if part is None:
-        trained.missing[name] = "too little data"
-    else:
-        trained.parts[name] = part
 
 
 def _optional(
@@ -117,4 +129,4 @@ def _optional(
         trained.missing[name] = f"{type(error).__name__}: {error}"
         say(f"{name}: left out ({trained.missing[name]})")
         return
-    _keep(trained, name, None if made is None else made.part())
+    trained.keep(name, None if made is None else made.part())

@@ -86,11 +86,23 @@ def train_on(
         fold, figures = choose_fold(chosen.vectors, split, seed)
     settings = bounded(chosen.settings, len(data.user), most_work)
     say(f"vectors: {settings.epochs} epochs on {len(data.user)} pairs of customer and item")
-    factors = fit(data, items, users, settings, seed)
+    factors = fit(data, items, users, settings, seed, _told(say, settings.epochs))
     figures = figures | {"ndcg": round(chosen.ndcg, 5)}
     say(f"vectors: nDCG@10 on the held-out part {figures}")
     facts = {"settings": asdict(settings), "held_out": figures, "pairs": len(data.user)}
     return _assembled(data, items, users, factors, fold, names, seed, facts)
+
+
+def _told(say: Callable[[str], None], total: int) -> Callable[[int], None]:
+    """Says how far the training is, each time some epochs went by."""
+    done = 0
+
+    def advance(epochs: int) -> None:
+        nonlocal done
+        done += epochs
+        say(f"vectors: {done} of {total} epochs")
+
+    return advance
 
 
 def bounded(settings: VectorSettings, rows: int, most_work: int) -> VectorSettings:
