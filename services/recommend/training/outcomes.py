@@ -102,7 +102,14 @@ class Outcomes:
         count = min(len(decision.feature_values), len(decision.answer.items))
         items = decision.answer.items[:count]
         seen = self._shown.get(decision.decision_id, set())
-        places = [at for at in range(count) if not self._shown or items[at].id in seen]
+        # what only filled the answer up was not ranked, and has no features
+        places = [
+            at
+            for at in range(count)
+            if decision.feature_values[at]
+            and len(decision.feature_values[at]) == len(decision.feature_names)
+            and (not self._shown or items[at].id in seen)
+        ]
         chances = decision.propensities or [1.0] * count
         return Logged(
             names=decision.feature_names,

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from services.recommend.ranker.rankings import joined
 from services.recommend.training.building import HistoryBuilder
 from services.recommend.training.outcomes import CLICK_MS, ORDER_MS
 from shared.events import (
@@ -95,6 +96,14 @@ def test_what_was_not_ranked_teaches_no_order(record: bytes | None) -> None:
     builder = HistoryBuilder()
     builder.outcomes.decided(record)
     assert builder.outcomes.logged() == []
+
+
+def test_what_filled_an_answer_up_is_no_part_of_its_ranking() -> None:
+    short = decision(feature_values=[[1.0, None], [2.0, 0.5], []])
+    unranked = decision("d2", feature_names=[], feature_values=[[], [], []])
+    found = logged([short, unranked, decision("d3")])
+    assert [ranking.positions for ranking in found] == [[1, 2], [1, 2, 3]]
+    assert joined(found).features.shape == (5, 2)
 
 
 def test_a_decision_that_is_there_twice_is_one_and_the_oldest_come_first() -> None:
