@@ -68,9 +68,10 @@ class PlacementChanged(
 ):
     """Where a storefront shows offers: what it is to maximise, and how many it shows by default.
 
-    surprise: how far from the familiar, 0 to 1; explore_share: share of the offers that may be
-    shown to learn; None leaves both to the service. cap: how often an item is shown to one
-    customer, None for any number. only_categories: no others, where any is named;
+    surprise: how far from the familiar, 0 to 1; explore_share: share of answers in which one offer,
+    the fifth or the last of fewer, is there to be learned about (of an answer of one it is that
+    one: 0 where that is not wanted); cap: how often an item is shown to one customer who does not
+    click it; None leaves these to the service. only_categories: no others, where any is named;
     never_categories: none of these; most_of_category: at most so many items of one category.
     """
 

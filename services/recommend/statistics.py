@@ -4,6 +4,7 @@ The profile service keeps partial sums by partition and hour (shared/keys.py); s
 them, this module adds them up into arrays by item number.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -17,6 +18,7 @@ from shared.keys import COUNTRY_MARK
 from shared.profile import BOUGHT, CARTED, CLICKED, KIND_WEIGHTS, VIEWED
 
 _MARK: Final = COUNTRY_MARK.encode()
+_CODE: Final = re.compile(rb"[A-Z]{2}")
 KINDS: Final = ("views", "carts", "purchases", "shown", "clicked")
 WEIGHTS: Final = np.array(
     [KIND_WEIGHTS[VIEWED], KIND_WEIGHTS[CARTED], KIND_WEIGHTS[BOUGHT], 0, KIND_WEIGHTS[CLICKED]],
@@ -59,6 +61,9 @@ def parse_bucket(fields: dict[bytes, bytes], numbers: ItemNumbers) -> Bucket:
     for name, counts in fields.items():
         item, mark, place = name.partition(_MARK)
         if mark:
+            # requests name countries by code; other names would only take the room of codes
+            if not _CODE.fullmatch(place):
+                continue
             apart.setdefault(place.decode(errors="replace"), {})[item] = counts
         else:
             whole[item] = counts

@@ -22,12 +22,14 @@ from services.recommend.service import Named, Recommender, Visit
 from services.recommend.settings import RecommendSettings
 from services.recommend.similar.model import Similar
 from services.recommend.situation import Situation, situate
+from services.recommend.statistics import ItemStatistics, parse_bucket
 from services.recommend.store import Seen
 from services.recommend.vectors.model import Fold, Labels, Owners, Vectors
 from shared.catalogue import ItemChanged
 from shared.clock import Clock
 from shared.decisions import ModelName
 from shared.errors import NotFound
+from shared.keys import COUNTRY_MARK
 from shared.profile import BOUGHT, DAY_MS, Interest, Session, View
 from tests.unit.recommend.shop import Shop, ids
 
@@ -211,3 +213,11 @@ def test_a_customer_whom_a_request_only_claims_is_nobody() -> None:
                 choose,
             )
     assert [situation.identity for situation in situations] == ["a:visitor", "c:ann"]
+
+
+def test_trends_are_kept_of_countries_that_a_request_can_name() -> None:
+    shop, statistics = Shop(), ItemStatistics()
+    named = [f"Land {number}" for number in range(40)] + ["de", "D\u00c4", "", "DE"]
+    fields = {f"a1{COUNTRY_MARK}{country}".encode(): b"1,0,0,0,0" for country in named}
+    statistics.put(0, 1, parse_bucket(fields, shop.numbers))
+    assert list(statistics.countries) == ["DE"]
