@@ -1,7 +1,7 @@
 """Decisions on offers: what /v1/recommend answers, and the record it leaves in `decisions`."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Final, Literal, TypeAlias, cast
 
 import msgspec
 from msgspec import Struct
@@ -39,6 +39,10 @@ class Filtered(Struct, kw_only=True, omit_defaults=True):
     reason: str
     count: int
     text: str | None = None
+
+
+LIKENESS: Final = "likeness"
+"""The model that orders what is like an item: no ranker of offers to a shopper."""
 
 
 class ModelName(Struct, kw_only=True):

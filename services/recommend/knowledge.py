@@ -25,7 +25,7 @@ from services.recommend.popularity import Popularity
 from services.recommend.ranking import Ranker
 from services.recommend.similar.model import Similar
 from services.recommend.vectors.model import Vectors
-from shared.decisions import Fallback, Filtered, OfferedItem, decode_offers
+from shared.decisions import Fallback, Filtered, ModelName, OfferedItem, decode_offers
 
 REFRESH_MS: Final = 1_000
 MOST_COVERED: Final = 10
@@ -101,7 +101,8 @@ class Moment:
 class Choice:
     """The decision's outcome. offers: each item in JSON (shared.decisions.OfferedItem), best first;
     features (a row each, by feature_names), how much each moved the score (of the ranked) and
-    propensities are aligned with them; left: of a given list what may not be offered, and why."""
+    propensities are aligned with them; left: of a given list what may not be offered, and why;
+    model: what ranked them, None for the ranker in force."""
 
     offers: list[str]
     filtered: list[Filtered]
@@ -112,6 +113,7 @@ class Choice:
     left: list[tuple[str, str]] = field(default_factory=list)
     moved: Matrix | None = None
     feature_names: list[str] = field(default_factory=list)
+    model: ModelName | None = None
 
     @property
     def items(self) -> list[OfferedItem]:

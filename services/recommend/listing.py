@@ -25,11 +25,11 @@ from services.recommend.pipeline import collected, listed_of, offerable, placed,
 from services.recommend.policy import REASON_NAMES, CategoryRoom, counted, withheld_rows
 from services.recommend.ranking import LinearRanker, Ranked
 from services.recommend.situation import Situation
-from shared.decisions import Filtered, ModelName, Reason
+from shared.decisions import LIKENESS, Filtered, ModelName, Reason
 from shared.profile import price_band
 
 LIKE: Final = LinearRanker(
-    ModelName(name="likeness", version="1"),
+    ModelName(name=LIKENESS, version="1"),
     {
         "similar": 1.5,
         "session": 1.0,
@@ -132,7 +132,9 @@ def similar(
     room = CategoryRoom.of(ask, stock.catalogue.columns.category)
     places = [at for at, row in enumerate(ranked.rows.tolist()) if room.takes(row)][: ask.n]
     shown = ranked.at(np.array(places, dtype=np.int64))
-    return _explained(likes, knowledge, shopper, pool, shown, moment)
+    choice = _explained(likes, knowledge, shopper, pool, shown, moment)
+    choice.model = LIKE.name
+    return choice
 
 
 def _attributes(item: str, knowledge: Knowledge) -> dict[str, list[tuple[str, int]]]:

@@ -156,7 +156,7 @@ class Recommender:
         answer = Recommendation(
             decision_id=moment.decision_id,
             arm=arm,
-            model=self.knowledge.ranker.name,
+            model=choice.model or self.knowledge.ranker.name,
             profile_age_ms=age,
             fallback=choice.fallback,
             consent_mode=situation.consent_mode,

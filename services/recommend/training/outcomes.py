@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from services.recommend.ranker.rankings import Logged
 from services.recommend.training.facts import Clicked, Ordered, Shown, Teaching
+from shared.decisions import LIKENESS
 from shared.events import anonymous_key, customer_key
 
 CLICK_MS: Final = 30 * 60 * 1_000
@@ -30,9 +31,14 @@ class _Item(Struct):
     rank: int
 
 
+class _Model(Struct):
+    name: str = ""
+
+
 class _Answer(Struct):
     arm: str
     items: list[_Item]
+    model: _Model = msgspec.field(default_factory=_Model)
 
 
 class _Decided(Struct):
@@ -64,12 +70,15 @@ class Outcomes:
     _bought: dict[tuple[str, str], list[int]] = field(default_factory=dict)
 
     def decided(self, value: bytes | None) -> None:
-        """Take in one record of `decisions`. What was not ranked teaches no order."""
+        """Take in one record of `decisions`. What was not ranked teaches no order, nor does what is
+        like an item, whose features say nothing of the shopper."""
         try:
             found = _decoder.decode(value or b"")
         except (msgspec.MsgspecError, RecursionError):
             return
-        ranked = found.answer.arm == "personalised" and found.feature_values
+        answer = found.answer
+        ranked = answer.arm == "personalised" and answer.model.name != LIKENESS
+        ranked = ranked and bool(found.feature_values)
         if not ranked or found.decision_id in self._decisions:
             return
         self._decisions[found.decision_id] = found

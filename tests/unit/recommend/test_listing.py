@@ -67,6 +67,7 @@ def test_what_is_like_an_item() -> None:
     assert ids(choice) == ["b4", "b5", "a2", "a4"]
     assert codes(choice)["b4"] == "similar_sessions"
     assert codes(choice)["a2"] == "affinity"
+    assert choice.model == listing.LIKE.name
     assert choice.filtered
     # a profile's own interests have no part in it
     fond = seen(View(affinities={"category": [("b", 1000)]}))

@@ -8,6 +8,7 @@ import pytest
 from services.recommend.ranker.rankings import joined
 from services.recommend.training.building import HistoryBuilder
 from services.recommend.training.outcomes import CLICK_MS, ORDER_MS
+from shared.decisions import LIKENESS
 from shared.events import (
     ItemViewed,
     Line,
@@ -21,14 +22,16 @@ from shared.events import (
 AT = 1_000_000
 
 
-def decision(name: str = "d1", *, arm: str = "personalised", **changes: Any) -> bytes:
+def decision(
+    name: str = "d1", *, arm: str = "personalised", model: str = "linear", **changes: Any
+) -> bytes:
+    items = [{"id": item, "rank": place} for place, item in enumerate(("a", "b", "c"), start=1)]
     record: dict[str, Any] = {
         "decision_id": name,
         "decided_at": AT,
         "placement": "home",
         "customer": "ann",
-        "answer": {"arm": arm, "items": [{"id": item, "rank": place + 1} for place, item in
-                                         enumerate(("a", "b", "c"))]},
+        "answer": {"arm": arm, "model": {"name": model}, "items": items},
         "feature_names": ["x", "y"],
         "feature_values": [[1.0, None], [2.0, 0.5], [3.0, 0.1]],
         "propensities": [1.0, 0.5, 1.0],
@@ -86,6 +89,7 @@ def test_where_the_shop_reports_the_reports_count() -> None:
     "record",
     [
         decision(arm="random"),
+        decision(model=LIKENESS),
         decision(feature_values=[]),
         b"{",
         b"",
