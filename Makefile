@@ -43,6 +43,8 @@ $(VENV)/.setup: requirements.lock pyproject.toml | $(BIN)/python
 	@echo 'installing requirements.lock'
 	@$(PIP) install --quiet --require-hashes -r requirements.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@echo 'compiling the loops of recommend: about a minute, once'
+	@$(BIN)/python -c 'import services.recommend.main'
 	@touch $@
 	@echo 'ready: $(BIN)/attune --help'
 

@@ -16,7 +16,8 @@ import aiohttp
 from services.local.guard import Guarded, tail
 from shared.errors import Unavailable
 
-READY_S: Final = 40.0
+READY_S: Final = 180.0
+"""Recommend compiles its loops when it starts for the first time: 40 s of CPU on its own."""
 POLL_S: Final = 0.05
 TAIL_LINES: Final = 8
 

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -108,3 +109,29 @@ def test_make_help_lists_every_target() -> None:
         ["make", "-C", str(ROOT), "-s", "help"], capture_output=True, text=True, check=True
     ).stdout
     assert set(re.findall(r"make ([a-z-]+) ", shown)) == listed
+
+
+def test_loops_are_compiled_before_a_service_has_to_start() -> None:
+    """By the image and by `make setup`, all that recommend's own start would compile."""
+    compiling = "import services.recommend.main"
+    for file in ("deploy/Dockerfile", "Makefile"):
+        assert f"python -c '{compiling}'" in (ROOT / file).read_text()
+    script = """
+import sys
+from pathlib import Path
+def loops():
+    files = [(name, getattr(module, "__file__", None)) for name, module in sys.modules.items()]
+    own = [(name, file) for name, file in files if name.startswith("services.recommend") and file]
+    return {name for name, file in own if b"\\n@compiled(" in Path(file).read_bytes()}
+import services.recommend.main
+ahead = loops()
+import services.recommend.workers
+import services.recommend.live
+print(len(ahead), sorted(loops() - ahead))
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    count, late = found.stdout.split(" ", 1)
+    assert int(count) > 5
+    assert late.strip() == "[]"
