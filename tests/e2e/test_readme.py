@@ -12,6 +12,7 @@ import pytest
 
 from services.local.servers import Servers
 from services.local.system import System, embedded_servers, private_settings, running_system
+from services.simulator.world import build
 from tests.fixtures.servers import missing
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
@@ -53,7 +54,8 @@ async def test_the_commands_of_the_readme_work(servers: Servers, tmp_path: Path)
     event, offers, batch, similar = blocks("sh", "curl")
     (segment,) = blocks("python", "segment.analytics")
     async with running_system(tmp_path, servers) as system:
-        await system.load_catalogue([{"item": f"sku-{n}", "title": f"Shoe {n}"} for n in range(9)])
+        # the shop of the demo, which a newcomer types this into
+        await system.load_catalogue([item.as_catalogue() for item in build("default", 1).items])
         key = system.keys.server
         taken = json.loads(await run("bash", "-c", adapted(event, system), KEY=key))
         assert [result["status"] for result in taken["results"]] == ["accepted"]
@@ -72,5 +74,6 @@ async def test_the_commands_of_the_readme_work(servers: Servers, tmp_path: Path)
     offered = [item["id"] for placed in page for item in placed["items"]]
     assert len(offered) == len(set(offered)) == 4
     assert page[0]["items"][0]["reasons"][0]["text"]
-    assert "sku-1" not in [item["id"] for item in like["items"]]
+    assert len(like["items"]) == 3
+    assert "item-0001" not in [item["id"] for item in like["items"]]
     assert answer["fallback"] != "no_profile"
