@@ -22,8 +22,12 @@ class ItemChanged(Struct, kw_only=True, omit_defaults=True, tag_field="type", ta
     """An item as it stands now. Times are epoch ms; price is minor units of `currency`.
 
     stock: pieces at hand, None where it is not counted; repeatable: may be offered to who already
-    bought it; countries: where it may be shown, empty for everywhere; recommendable: False keeps
-    postage, fees and the like out of offers; fields: any other attributes, by name.
+    bought it; countries: where it may be shown (two
+    capital letters each), empty for everywhere; recommendable: False keeps
+    postage, fees and the like out of offers; fields: any other attributes, by name. Four of them
+    mean something: `seasons` (names of seasons or numbers of months: offered then, by the
+    hemisphere of the shopper's country), `min_age` (years; offered only where a request's
+    `context.age` says so many), `margin` or `cost` of a piece (minor units, for that objective).
     """
 
     item: Id

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from fastapi import FastAPI
 from fastapi import Request as FastAPIRequest
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response as FastAPIResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
@@ -97,15 +98,21 @@ def create_app(
     app.include_router(router)
     app.router.routes.extend(routes(checks, registry=metrics.registry))
 
-    @app.exception_handler(AttuneError)
-    async def refuse(_request: FastAPIRequest, error: AttuneError) -> FastAPIResponse:
-        status, headers, body = failure(error)
-        named = {name.decode(): value.decode() for name, value in headers}
-        return FastAPIResponse(body, status, headers=named)
-
+    app.add_exception_handler(AttuneError, _refused)
+    app.add_exception_handler(RequestValidationError, _refused)
     app.add_exception_handler(HTTPException, _not_served)
     describe(app)
     return app
+
+
+async def _refused(_request: FastAPIRequest, error: Exception) -> FastAPIResponse:
+    """What an admin endpoint refuses, a parameter that FastAPI found wrong among it."""
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        error = InvalidInput(f"{first['loc'][-1]}: {first['msg']}")
+    status, headers, body = failure(error if isinstance(error, AttuneError) else AttuneError())
+    named = {name.decode(): value.decode() for name, value in headers}
+    return FastAPIResponse(body, status, headers=named)
 
 
 async def _not_served(_request: FastAPIRequest, error: Exception) -> FastAPIResponse:

@@ -163,6 +163,12 @@ def _add(document: dict[str, Any]) -> None:
     models += [each.request[0] for each in ENDPOINTS if each.request]
     _, components = msgspec.json.schema_components(models, ref_template=REFERENCE)
     parts.setdefault("schemas", {}).update(components)
+    for path in paths.values():
+        for operation in path.values():
+            if operation.get("responses", {}).pop("422", None):
+                operation["responses"]["400"] = _error(ERRORS["400"])
+    for unused in ("HTTPValidationError", "ValidationError"):
+        parts["schemas"].pop(unused, None)
     for endpoint in ENDPOINTS:
         paths[endpoint.path] = _described(endpoint)
 
@@ -200,19 +206,16 @@ def _reference(model: type[Struct]) -> dict[str, str]:
 
 
 def _responses(model: type[Struct], example: dict[str, Any]) -> dict[str, Any]:
-    error = {
-        "type": "object",
-        "properties": {
-            "error": {
-                "type": "object",
-                "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
-            }
-        },
-    }
     content = {"application/json": {"schema": _reference(model), "example": example}}
-    found: dict[str, Any] = {"200": {"description": "The answer.", "content": content}}
     errors = ERRORS | DECISION_ERRORS if model is ExplainedDecision else ERRORS
-    for status, text in errors.items():
-        content = {"application/json": {"schema": error}}
-        found[status] = {"description": text, "content": content}
-    return found
+    found: dict[str, Any] = {"200": {"description": "The answer.", "content": content}}
+    return found | {status: _error(text) for status, text in errors.items()}
+
+
+def _error(text: str) -> dict[str, Any]:
+    named = {"code": {"type": "string"}, "message": {"type": "string"}}
+    schema = {
+        "type": "object",
+        "properties": {"error": {"type": "object", "properties": named}},
+    }
+    return {"description": text, "content": {"application/json": {"schema": schema}}}

@@ -19,6 +19,8 @@ TIMES: Final = ("valid_from", "valid_to")
 MOST_BYTES: Final = 65_536
 """What a change may measure as JSON: every process keeps all of them in memory."""
 FIELD_PREFIX: Final = "fields."
+_COUNTRY: Final = re.compile("[A-Z]{2}")
+"""As a request names its shopper's."""
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -122,6 +124,9 @@ def _check(kind: Kind, change: Change) -> None:
     if isinstance(change, ItemChanged):
         if change.price is not None and change.currency is None:
             raise InvalidInput("currency: a price needs one")
+        for country in change.countries:
+            if not _COUNTRY.fullmatch(country):
+                raise InvalidInput(f"countries: {country!r} is not two capital letters")
         texts = (change.title, change.category, change.brand, *change.countries)
         if any(text is not None and "\0" in text for text in texts):
             raise InvalidInput("text must not contain the character U+0000")

@@ -316,6 +316,10 @@ async def test_keys_scopes_and_queries(embedded_settings: Settings) -> None:
             refused = await shop.http.request(method, path, headers=server)
             assert refused.status_code == status
             assert refused.json()["error"]["code"] == code
+        refused = await shop.http.get("/v1/admin/items?limit=0", headers=admin)
+        assert refused.status_code == 400
+        assert refused.json()["error"]["code"] == "invalid_input"
+        assert refused.json()["error"]["message"].startswith("limit: ")
 
 
 async def test_a_newer_model_takes_over_without_a_failed_request(

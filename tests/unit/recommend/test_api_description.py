@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from services.commands.contracts import openapi
 from services.recommend.api_description import ENDPOINTS, Endpoint
 from services.recommend.filters import rules_of
 from services.recommend.operations import BESIDE, RECOMMEND
@@ -31,3 +32,13 @@ def test_every_endpoint_is_described() -> None:
         operation = operations[endpoint.path]
         assert (endpoint.request is None) == (operation.body is None)
         assert (endpoint.query is None) == (operation.query is None)
+
+
+def test_admin_endpoints_say_how_they_refuse_and_what_fields_mean() -> None:
+    paths = openapi.document()["paths"]
+    listed = paths["/v1/admin/items"]["get"]["responses"]
+    assert "422" not in listed
+    assert "error" in listed["400"]["content"]["application/json"]["schema"]["properties"]
+    body = paths["/v1/admin/items/{id_}"]["put"]["requestBody"]["content"]["application/json"]
+    for name in ("seasons", "min_age", "margin", "cost"):
+        assert f"`{name}`" in body["schema"]["description"]

@@ -78,6 +78,7 @@ def test_a_time_without_an_offset_is_utc() -> None:
         (ITEMS, {"title": "x" * 257}, "$.title"),
         (ITEMS, {"title": "a\0b"}, "U+0000"),
         (ITEMS, {"countries": ["x" * 257]}, "$.countries[0]"),
+        (ITEMS, {"countries": ["DE", "de"]}, "countries: 'de'"),
         (ITEMS, {"active": "yes"}, "$.active"),
         (ITEMS, {"valid_from": "yesterday"}, "valid_from"),
         (ITEMS, {"valid_from": "9999-01-01"}, "$.valid_from"),
