@@ -3,14 +3,13 @@
 Tab-separated, header `SessionId ItemId Time` with Time in seconds, plain or gzip.
 """
 
-import gzip
-import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from services.recommend.evaluation.text_files import open_text
 from shared.errors import InvalidInput
 
 COLUMNS: Final = ("SessionId", "ItemId", "Time")
@@ -45,23 +44,16 @@ def read_sessions(path: Path) -> list[ClickSession]:
 
 
 def _rows(path: Path) -> Iterator[tuple[str, str, str]]:
-    try:
-        with path.open("rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            opened = gzip.GzipFile(fileobj=raw) if packed else raw
-            with io.TextIOWrapper(opened, encoding="utf-8") as text:
-                header = text.readline().rstrip("\r\n").split("\t")
-                missing = [name for name in COLUMNS if name not in header]
-                if missing:
-                    raise InvalidInput(f"{path}: no column {missing[0]!r} in the header")
-                places = [header.index(name) for name in COLUMNS]
-                for number, line in enumerate(text, start=2):
-                    fields = line.rstrip("\r\n").split("\t")
-                    if fields == [""]:
-                        continue
-                    if len(fields) < len(header):
-                        raise InvalidInput(f"{path}, line {number}: too few columns")
-                    yield fields[places[0]], fields[places[1]], fields[places[2]]
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path}: {error}") from None
+    with open_text(path) as text:
+        header = text.readline().rstrip("\r\n").split("\t")
+        missing = [name for name in COLUMNS if name not in header]
+        if missing:
+            raise InvalidInput(f"{path}: no column {missing[0]!r} in the header")
+        places = [header.index(name) for name in COLUMNS]
+        for number, line in enumerate(text, start=2):
+            fields = line.rstrip("\r\n").split("\t")
+            if fields == [""]:
+                continue
+            if len(fields) < len(header):
+                raise InvalidInput(f"{path}, line {number}: too few columns")
+            yield fields[places[0]], fields[places[1]], fields[places[2]]

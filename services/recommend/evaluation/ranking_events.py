@@ -3,8 +3,6 @@
 JSON lines, plain or gzip; fields are numbers, texts or lists of texts, whatever their names.
 """
 
-import gzip
-import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from services.recommend.evaluation.text_files import open_text
 from shared.catalogue import ItemChanged
 from shared.errors import InvalidInput
 
@@ -128,15 +127,8 @@ def _said(error: Exception) -> str:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    try:
-        with path.open("rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            opened: Any = gzip.GzipFile(fileobj=raw) if packed else raw
-            with io.TextIOWrapper(opened, encoding="utf-8") as text:
-                yield from text
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path}: {error}") from None
+    with open_text(path) as text:
+        yield from text
 
 
 def merged(own: Fields, more: Iterable[Fields]) -> Fields:

@@ -4,13 +4,12 @@ Tab-separated with a header, plain or gzip: `user item rating time`; `item` or `
 of field columns, several values joined by `|`.
 """
 
-import gzip
-import io
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from services.recommend.evaluation.text_files import open_text
 from shared.errors import InvalidInput
 
 COLUMNS: Final = ("user", "item", "rating", "time")
@@ -75,15 +74,8 @@ def _checked(
 
 
 def _lines(path: Path) -> Iterator[tuple[int, Sequence[str]]]:
-    try:
-        with path.open("rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            opened = gzip.GzipFile(fileobj=raw) if packed else raw
-            with io.TextIOWrapper(opened, encoding="utf-8") as text:
-                for number, line in enumerate(text, start=1):
-                    row = line.rstrip("\r\n")
-                    if row:
-                        yield number, row.split("\t")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path}: {error}") from None
+    with open_text(path) as text:
+        for number, line in enumerate(text, start=1):
+            row = line.rstrip("\r\n")
+            if row:
+                yield number, row.split("\t")

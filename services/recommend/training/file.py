@@ -41,7 +41,8 @@ def read_file(
             moved(record.position)
     moved(plan.export.size)
     if not builder.facts:
-        raise InvalidInput(f"{plan.export.path}: no row became a fact")
+        why = ", ".join(f"{name} {count:,}" for name, count in tally.excluded.most_common(3))
+        raise InvalidInput(f"{plan.export.path}: no row became a fact ({why or 'it has none'})")
     for change in seen.changes(frozenset(), now_ms):
         builder.catalogue[change.item] = change
     return tally

@@ -101,8 +101,11 @@ def test_bad_input_is_told_in_one_line(tmp_path: Path, mapping: str) -> None:
     empty.write_text("")
     lacking = tmp_path / "lacking.csv"
     lacking.write_text("order,customer\n1,ann\n")
+    dear = tmp_path / "dear.csv"
+    dear.write_text(few.read_text().replace("2.50", "dear"))
     for path, said in (
         (few, "at least 3 orders"),
+        (dear, "no row became a fact (bad_price 3)"),
         (empty, "empty.csv"),
         (lacking, "no column"),
         (tmp_path / "none.csv", "none.csv"),
