@@ -41,7 +41,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_commands_parse(page: Path) -> None:
     for code in code_of(page):
         for line in re.findall(r"^(?:\.venv/bin/)?attune ([a-z].*)$", code):
-            parse(shlex.split(line))
+            parse(shlex.split(line, comments=True))
 
 
 def parse(words: list[str]) -> None:
