@@ -71,16 +71,28 @@ def _capital(text: str) -> str:
 
 
 def _counts_en(evidence: Evidence) -> str:
-    views = english(_number(evidence, "views"), "view", "views")
-    carts = english(_number(evidence, "carts"), "time in a cart", "times in a cart")
-    return f"{views}, {carts}, {english(_number(evidence, 'purchases'), 'purchase', 'purchases')}"
+    views, carts, purchases = _counts(evidence)
+    said = [
+        english(views, "view", "views"),
+        carts and english(carts, "time in a cart", "times in a cart"),
+        purchases and english(purchases, "purchase", "purchases"),
+    ]
+    return ", ".join(each for each in said if each)
 
 
 def _counts_ru(evidence: Evidence) -> str:
-    views = russian(_number(evidence, "views"), "просмотр", "просмотра", "просмотров")
-    carts = russian(_number(evidence, "carts"), "добавление", "добавления", "добавлений")
-    purchases = russian(_number(evidence, "purchases"), "покупка", "покупки", "покупок")
-    return f"{views}, {carts} в корзину, {purchases}"
+    views, carts, purchases = _counts(evidence)
+    added = russian(carts, "добавление", "добавления", "добавлений")
+    said = [
+        russian(views, "просмотр", "просмотра", "просмотров"),
+        carts and f"{added} в корзину",
+        purchases and russian(purchases, "покупка", "покупки", "покупок"),
+    ]
+    return ", ".join(each for each in said if each)
+
+
+def _counts(evidence: Evidence) -> tuple[int, int, int]:
+    return _number(evidence, "views"), _number(evidence, "carts"), _number(evidence, "purchases")
 
 
 def _similar_en(evidence: Evidence) -> str:

@@ -68,6 +68,11 @@ def test_russian_numbers(count: int, said: str) -> None:
             "Сейчас популярно: 40 просмотров, 3 добавления в корзину, 1 покупка.",
         ),
         (
+            Reason(code="trending", evidence={"views": 2, "carts": 0, "purchases": 0}),
+            "Wanted now: 2 views.",
+            "Сейчас популярно: 2 просмотра.",
+        ),
+        (
             Reason(code="buy_again", evidence={"days_ago": 33, "interval_days": 31}),
             "You bought this 33 days ago; it is usually bought again after 31 days.",
             "Вы покупали этот товар 33 дня назад; обычно его покупают снова через 31 день.",
