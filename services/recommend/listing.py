@@ -108,7 +108,8 @@ def similar(
     item: str, situation: Situation, knowledge: Knowledge, ask: Ask, moment: Moment
 ) -> Choice:
     """What is like an item: by who looked at both, and by what they are. Of the situation only
-    what it withholds counts; nothing is offered that is alike in nothing."""
+    what it withholds counts; nothing is offered that is alike in nothing. Of an item that is not in
+    the catalogue `filtered` says so."""
     ask = replace(placed(ask, situation, moment.now), promotions=None)
     stock, view = knowledge.stock, situation.view
     likes = replace(
@@ -134,6 +135,8 @@ def similar(
     shown = ranked.at(np.array(places, dtype=np.int64))
     choice = _explained(likes, knowledge, shopper, pool, shown, moment)
     choice.model = LIKE.name
+    if stock.catalogue.row(item) is None:
+        choice.filtered.append(Filtered(reason=AVAILABILITY_NAMES[UNKNOWN], count=1))
     return choice
 
 

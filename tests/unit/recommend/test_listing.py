@@ -69,6 +69,9 @@ def test_what_is_like_an_item() -> None:
     assert codes(choice)["a2"] == "affinity"
     assert choice.model == listing.LIKE.name
     assert choice.filtered
+    assert "unknown_item" not in withheld(choice)
+    unknown = listing.similar("gone", seen(), shop.knowledge, Ask(n=4), MOMENT)
+    assert (ids(unknown), withheld(unknown)["unknown_item"]) == ([], 1)
     # a profile's own interests have no part in it
     fond = seen(View(affinities={"category": [("b", 1000)]}))
     assert ids(listing.similar("a1", fond, shop.knowledge, Ask(n=3), MOMENT))[2][0] == "a"
