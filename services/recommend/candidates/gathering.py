@@ -82,12 +82,13 @@ def gather(
     facts = np.zeros(SOURCES + MOST_REASONS, dtype=np.int64)
     bag = (row_of, pooled, signals, place, len(general))
     count = add(alike, votes, SESSION, bag, 0)
-    count, found = add_lists(sources, listed, bag, count)
-    facts[0], facts[1 : 1 + len(found)] = len(alike), found
     vectors, intervals = learned
     vector = shopper_vector(own[CUSTOMER], seen, vectors)
+    # before the lists, of which the last are everybody's: there is room for MOST_CANDIDATES
     count, facts[7] = add_nearest(vector, vectors, bag, count)
     count, facts[8] = add_due(named, bought, own[DAYS], intervals, bag, count)
+    count, found = add_lists(sources, listed, bag, count)
+    facts[0], facts[1 : 1 + len(found)] = len(alike), found
     note(seen, bag, count)
     own_rules = named_rows(named, lengths, row_of, repeatable)
     count = keep(pooled, signals, count, general, own_rules, mark, facts[SOURCES:], BOUGHT)

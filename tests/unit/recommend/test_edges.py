@@ -221,3 +221,45 @@ def test_trends_are_kept_of_countries_that_a_request_can_name() -> None:
     fields = {f"a1{COUNTRY_MARK}{country}".encode(): b"1,0,0,0,0" for country in named}
     statistics.put(0, 1, parse_bucket(fields, shop.numbers))
     assert list(statistics.countries) == ["DE"]
+
+
+def test_what_is_due_has_room_however_much_there_is_for_everybody() -> None:
+    shop, now = Shop(), 40 * DAY_MS
+    for place in range(1_400):
+        new = now - 1 if place >= 1_200 else None
+        group = (place - 700) // 30 if 700 <= place < 790 else "other"
+        brand = (place - 790) // 30 if 790 <= place < 850 else "other"
+        shop.catalogue.put(
+            ItemChanged(item=f"i{place}", category=f"c{group}", brand=f"b{brand}", valid_from=new)
+        )
+    shop.knowledge.stock.align()
+    shop.viewed(**{f"i{place}": 9 for place in (*range(700, 850), *range(900, 1_100))})
+    for first in range(0, 306, 18):
+        shop.session("a6", *(f"i{place}" for place in range(first, first + 18)))
+    seen = ["a3", "a4", "a5", "a6"]
+    likes = Similar(np.full(2_000, -1), *(np.zeros((4, 50)).astype(kind) for kind in (int, float)))
+    likes.lengths = np.full(4, 50)
+    for at, item in enumerate(seen):
+        for order in range(50):
+            shop.order(f"o{at}.{order}", item, f"i{306 + 50 * at + order}")
+        likes.place_of[shop.numbers.known(item)] = at
+        likes.numbers[at] = [shop.numbers.known(f"i{506 + 48 * at + order}") for order in range(50)]
+        likes.scores[at] = 0.5
+    shop.knowledge.similar = likes
+    typical = np.zeros(len(shop.numbers))
+    typical[shop.numbers.known("b1")] = 30.0
+    shop.knowledge.intervals = Intervals(typical, np.where(typical > 0, 0.9, 0.0))
+    tastes = {"category": [("c0", 3), ("c1", 2), ("c2", 1)], "brand": [("b0", 2), ("b1", 1)]}
+    view = View(
+        clock=now,
+        session=Session(1, 2, seen),
+        cart=seen[:2],
+        recent=[Interest(1, BOUGHT, item) for item in seen[2:]],
+        bought=["b1"],
+        bought_days=[30],
+        bought_times=[5],
+        affinities=tastes,
+    )
+    choice = shop.ask(view=view, n=100, now=now)
+    assert sum(choice.sources.values()) > 1_100
+    assert "b1" in ids(choice)
