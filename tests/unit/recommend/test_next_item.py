@@ -111,7 +111,7 @@ def test_a_file_too_small_to_hold_anything_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("", "no column 'SessionId'"),
+        ("", "the file is empty"),
         (HEADER, "at least one click"),
         ("SessionId\tTime\n1\t2\n", "no column 'ItemId'"),
         (HEADER + "1\t2\tsoon\n", "line 2: Time is not a number"),
