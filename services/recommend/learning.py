@@ -90,6 +90,13 @@ class Learned:
         else:
             self._learn_interest(key, taught)
 
+    def let_go(self) -> None:
+        """Free all that is held entry by entry, for whoever replaces this beside requests: at once
+        it would take as long as there are open sessions and orders."""
+        for entries in (self._open, self._orders, self.pairs.learned):
+            while entries:
+                entries.popitem()
+
     def _learn_order(self, key: bytes, taught: Ordered) -> None:
         if (key, taught.order) in self._orders:
             return

@@ -121,7 +121,8 @@ def write_profiles(
             }
             client.hset(keys.item_bucket(partition, HOUR), mapping=counts)
             client.zadd(keys.item_buckets(partition), {str(HOUR): HOUR})
-            client.set(keys.item_position(partition), "1")
+            # there, so recommend reads the counts; empty, so profile counts from the start
+            client.set(keys.item_position(partition), "")
     finally:
         client.close()
 

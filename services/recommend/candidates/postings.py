@@ -36,18 +36,21 @@ class Postings:
         begins = np.maximum(begins, ends - self.per_item)
         counts = ends - begins
         size = int(items[-1]) + 1
+        first = np.zeros(size, dtype=np.int64)
         self.starts, self.counts = grown(self.starts, size), grown(self.counts, size)
         self._rooms = grown(self._rooms, len(self.starts))
         named = items[begins]
+        first[named] = begins
         # room for each list to grow by a quarter before it moves
         rooms = np.minimum(counts + counts // 4 + SMALLEST, self._most)
         self.counts[named], self._rooms[named] = counts, rooms
         self.starts[named] = np.cumsum(rooms) - rooms
         self._used = int(rooms.sum())
         self.sessions = np.zeros(self._used + self._used // 4 + 1024, dtype=np.int64)
-        offsets = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
-        targets = np.repeat(self.starts[named], counts) + offsets
-        self.sessions[targets] = sessions[np.repeat(begins, counts) + offsets]
+        # by indexing, not np.repeat: that would keep requests from the interpreter all the while
+        kept = np.flatnonzero(np.arange(len(items)) >= first[items])
+        own = items[kept]
+        self.sessions[self.starts[own] + kept - first[own]] = sessions[kept]
 
     @property
     def _most(self) -> int:

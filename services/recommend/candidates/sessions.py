@@ -57,10 +57,13 @@ class SessionIndex:
         self.lengths[:] = (self.rows != NO_ITEM).sum(axis=1)
         sessions, columns = np.nonzero(kept)
         items = kept[sessions, columns].astype(np.int64)
-        self.frequency = np.bincount(items, minlength=64).astype(np.int64)
-        self.votes = np.zeros(len(self.frequency), dtype=np.int64)
         order = np.argsort(items, kind="stable")
-        self.postings.fill(items[order], sessions[order])
+        items = items[order]
+        # not np.bincount: that would keep requests from the interpreter all the while
+        size = max(int(items[-1]) + 1 if len(items) else 0, 64)
+        self.frequency = np.diff(np.searchsorted(items, np.arange(size + 1)))
+        self.votes = np.zeros(size, dtype=np.int64)
+        self.postings.fill(items, sessions[order])
 
     def begin(self, items: Sequence[int]) -> int:
         """Add a session with these items; its number."""

@@ -4,7 +4,7 @@ the best items of a category.
 Part of Pairs and of Popularity, which make a list when a request first asks for it.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Final, Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -47,7 +47,7 @@ class ShortLists(Generic[Key]):
         self.scores[place, : len(scores)] = scores
         return place
 
-    def fill(self, keys: Numbers, bounds: Numbers, numbers: Numbers, scores: Scores) -> None:
+    def fill(self, keys: Sequence[Key], bounds: Numbers, numbers: Numbers, scores: Scores) -> None:
         """Keep many lists at once while there are none: of keys[n] the first `width` of what lies
         between bounds[n] and bounds[n + 1]."""
         self.lengths = np.minimum(np.diff(bounds), self._width)
@@ -56,7 +56,8 @@ class ShortLists(Generic[Key]):
         within = np.arange(self._width) < self.lengths[:, None]
         wanted = (bounds[:-1, None] + np.arange(self._width))[within]
         self.numbers[within], self.scores[within] = numbers[wanted], scores[wanted]
-        self._places.update(zip(keys.tolist(), range(len(keys)), strict=True))
+        for place, key in enumerate(keys):  # in steps, so that requests get their turn
+            self._places[key] = place
 
     def drop(self, key: Key) -> None:
         """Forget a list, if it is known."""

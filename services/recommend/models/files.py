@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
@@ -12,16 +12,22 @@ from numpy.typing import NDArray
 from services.recommend.models.metadata import FileMark
 from shared.errors import InvalidInput
 
+if TYPE_CHECKING:
+    from obstore import GetResult
+
+
+BYTES_AT_ONCE: Final = 1 << 18
+
 
 def encode_items(items: list[str]) -> bytes:
     """Item ids by local number."""
     return msgspec.json.encode(items)
 
 
-def decode_items(data: bytes) -> list[str]:
+def decode_items(file: BytesIO) -> list[str]:
     """Raises InvalidInput."""
     try:
-        return msgspec.json.decode(data, type=list[str])
+        return msgspec.json.decode(file.getbuffer(), type=list[str])
     except msgspec.MsgspecError as error:
         raise InvalidInput(f"no list of items: {error}") from None
 
@@ -34,15 +40,26 @@ def encode_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
     return file.getvalue()
 
 
-def decode_arrays(data: bytes) -> dict[str, NDArray[np.generic]]:
+def decode_arrays(file: BytesIO) -> dict[str, NDArray[np.generic]]:
     """Raises InvalidInput."""
     try:
-        with np.load(BytesIO(data), allow_pickle=False) as arrays:
+        with np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except (OSError, EOFError, KeyError, ValueError) as error:
         raise InvalidInput(f"no arrays: {error}") from None
 
 
-def mark(data: bytes) -> FileMark:
+def gathered(found: "GetResult") -> BytesIO:
+    """An object of the store, chunk by chunk into memory that was asked for at once: one copy of a
+    hundred megabytes would keep requests from the interpreter all the while."""
+    file = BytesIO(bytes(found.meta["size"]))
+    for chunk in found.stream(min_chunk_size=BYTES_AT_ONCE):
+        file.write(chunk)
+    file.truncate()
+    file.seek(0)
+    return file
+
+
+def mark(data: bytes | memoryview) -> FileMark:
     """What a file with this content is known by."""
-    return FileMark(len(data), hashlib.sha256(data).hexdigest())
+    return FileMark(memoryview(data).nbytes, hashlib.sha256(data).hexdigest())

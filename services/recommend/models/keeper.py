@@ -129,9 +129,13 @@ class ModelKeeper:
         except BaseException:
             await stopped(task)
             raise
-        old, self._task, self.tail = self._task, task, tail
+        before, old = self.tail, self._task
+        self._task, self.tail = task, tail
         self._put_in_force(taken)
         await stopped(old)
+        if before is not None:
+            with _giving_way():
+                await asyncio.to_thread(before.learned.let_go)
 
     def _put_in_force(self, taken: Taken) -> None:
         taken.put_in(self._knowledge)

@@ -37,13 +37,14 @@ def sessions_part(index: SessionIndex, settings: NeighbourSettings) -> Part:
 def pairs_part(orders: Numbers, together: Numbers) -> Part:
     """orders: rows of (item, orders with it); together: rows of (item, partner, orders with
     both)."""
-    return Part(PAIRS, {"orders": orders, "together": together})
+    return Part(PAIRS, {"orders": orders, "together": together.astype(np.int32)})
 
 
 def parts_of(learned: Learned, settings: NeighbourSettings | None = None) -> dict[str, Part]:
     """Both parts of what was learned live; items keep their numbers."""
     pairs = learned.pairs
-    orders = np.array(sorted(pairs.orders.items()), dtype=np.int64).reshape(-1, 2)
+    items = np.flatnonzero(pairs.orders)
+    orders = np.column_stack((items, pairs.orders[items]))
     together = np.array(sorted(pairs.counted()), dtype=np.int64).reshape(-1, 3)
     parts = (
         sessions_part(learned.sessions, settings or NeighbourSettings()),
@@ -64,7 +65,7 @@ def live_parts(
         settings = NeighbourSettings.of(part.facts)
     if PAIRS in parts:
         arrays = parts[PAIRS].arrays
-        orders, together = (arrays[name].astype(np.int64) for name in ("orders", "together"))
+        orders, together = arrays["orders"].astype(np.int64), arrays["together"].astype(np.int32)
         orders[:, 0], together[:, :2] = local[orders[:, 0]], local[together[:, :2]]
         pairs.fill(orders, together)
     return LiveParts(Learned(numbers, index, pairs), settings)

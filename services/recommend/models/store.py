@@ -8,6 +8,7 @@ in force last; it is replaced whole, so a reader sees the old one or the new one
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from re import compile as pattern
 from typing import Final, NamedTuple, Self
@@ -23,6 +24,7 @@ from services.recommend.models.files import (
     decode_items,
     encode_arrays,
     encode_items,
+    gathered,
     mark,
 )
 from services.recommend.models.metadata import FileMark, Metadata, PartMetadata, decode, encode
@@ -91,7 +93,7 @@ class ModelStore:
         data = self._read(f"{version}/{METADATA}")
         if data is None:
             raise NotFound(f"there is no model {version!r}")
-        return decode(data, version)
+        return decode(data.getvalue(), version)
 
     def load(self, version: str) -> Version:
         """The whole version. Raises NotFound, or InvalidInput where a file of it is missing or is
@@ -114,7 +116,7 @@ class ModelStore:
         if data is None:
             return []
         try:
-            return msgspec.json.decode(data, type=list[Promotion])
+            return msgspec.json.decode(data.getvalue(), type=list[Promotion])
         except msgspec.MsgspecError as error:
             raise InvalidInput(f"the model store's {PROMOTIONS} is damaged: {error}") from None
 
@@ -185,20 +187,20 @@ class ModelStore:
                 return False
         return True
 
-    def _read(self, path: str) -> bytes | None:
+    def _read(self, path: str) -> BytesIO | None:
         with self._translated():
             try:
-                return bytes(obstore.get(self._objects, path).bytes())
+                return gathered(obstore.get(self._objects, path))
             except FileNotFoundError:
                 return None
 
-    def _marked(self, version: str, name: str, expected: FileMark | None) -> bytes:
-        data = self._read(f"{version}/{name}")
-        if data is None:
+    def _marked(self, version: str, name: str, expected: FileMark | None) -> BytesIO:
+        file = self._read(f"{version}/{name}")
+        if file is None:
             raise InvalidInput(f"{name} is missing")
-        if mark(data) != expected:
+        if mark(file.getbuffer()) != expected:
             raise InvalidInput(f"{name} is not what was written")
-        return data
+        return file
 
     def _write(self, path: str, data: bytes) -> FileMark:
         with self._translated():

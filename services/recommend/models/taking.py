@@ -73,7 +73,8 @@ def take_up(version: Version, numbers: ItemNumbers, capacity: int) -> Taken:
     """Make a version ready. Raises InvalidInput where a part lacks what it must have."""
     metadata, items, parts = version
     name = ModelName(name=metadata.name, version=metadata.version, trained_at=metadata.trained_at)
-    local = np.array([0, *map(numbers.number, items[1:])], dtype=np.int64)
+    local = np.zeros(len(items), dtype=np.int64)
+    local[1:] = np.fromiter(map(numbers.number, items[1:]), dtype=np.int64, count=len(items) - 1)
     try:
         live = live_parts(parts, local, numbers, capacity)
         ranker: Ranker = LinearRanker(name)
