@@ -17,7 +17,7 @@ from services.recommend.numbers import NO_ITEM
 from services.recommend.statistics import FIXED_BITS, KINDS, ItemStatistics
 
 MOST_TRENDING: Final = 300
-MOST_OF_A_GROUP: Final = 30
+MOST_OF_A_GROUP: Final = 20
 _BANDS: Final = {str(band): band for band in range(100)}
 PRIOR_VIEWS: Final = 20.0
 """How many views at the shop's average rate an item is taken to have had before its own."""

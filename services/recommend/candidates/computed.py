@@ -14,7 +14,7 @@ from services.recommend.candidates.pool_loops import AGAIN, BAG, VECTOR, Bag, ad
 from services.recommend.compiled import compiled
 from services.recommend.vectors.loops import VECTORS, Floats, VectorArrays, nearest_items
 
-MOST_NEAREST: Final = 100
+MOST_NEAREST: Final = 50
 
 
 @compiled(f"UniTuple(int64, 2)(float32[::1], {VECTORS}, {BAG}, int64)")

@@ -12,7 +12,7 @@ from services.recommend.arrays import Numbers, Scores
 from services.recommend.candidates.pool_loops import NEW, PROMOTED
 from services.recommend.compiled import compiled
 
-MOST_KEPT: Final = 100
+MOST_KEPT: Final = 64
 """Candidates that go on to the ranker by their sum."""
 MOST_PROMOTED: Final = 100
 MOST_NEW: Final = 24

@@ -24,6 +24,10 @@ from services.recommend.compiled import compiled
 
 SIMILAR_TO: Final = 4
 """Newest items of the session whose likes are looked for."""
+MOST_SIMILAR: Final = 20
+MOST_PARTNERS: Final = 30
+"""Of one item, at the head of its list: what lies behind hardly ever gets past the first stage,
+and each candidate costs all the stages up to there."""
 LISTED_SOURCES: Final = 6
 """Sources in here."""
 
@@ -56,7 +60,7 @@ def _add_partners(
     numbers, cosines, lengths = partners
     for at in range(len(anchors)):
         where = anchors[at]
-        length = lengths[where] if where >= 0 else 0
+        length = min(lengths[where], MOST_PARTNERS) if where >= 0 else 0
         if length:
             weighed = cosines[where, :length] * weight_of(at)
             count = add(numbers[where, :length], weighed, TOGETHER, bag, count)
@@ -72,7 +76,7 @@ def _add_similar(
     for at in range(min(SIMILAR_TO, len(seen))):
         item = seen[len(seen) - 1 - at]
         where = places[item] if item < len(places) else -1
-        length = lengths[where] if where >= 0 else 0
+        length = min(lengths[where], MOST_SIMILAR) if where >= 0 else 0
         if length:
             weighed = likes[where, :length] * weight_of(at)
             count = add(numbers[where, :length], weighed, SIMILAR, bag, count)

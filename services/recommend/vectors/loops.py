@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.recommend.arrays import Numbers, Scores
+from services.recommend.candidates.neighbour_loops import highest
 from services.recommend.compiled import compiled
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -29,6 +30,8 @@ VECTORS: Final = (
     " int64[::1], float32[:, ::1], float32[::1]))"
 )
 NOBODY: Final = -1
+_MAGNITUDE: Final = 0x7FFFFFFF
+_PLACE: Final = 0xFFFFFFFF
 
 
 @compiled(f"float32[::1](int64, int64[::1], {VECTORS})")
@@ -106,12 +109,20 @@ def nearest_items(vector: Floats, arrays: VectorArrays, most: int) -> tuple[Numb
         return np.empty(0, dtype=np.int64), np.empty(0)
     scores = biases.copy()
     for place in range(len(vector)):
-        scores += vector[place] * columns[place]
-    count = min(most, len(scores))
-    threshold = np.partition(scores, len(scores) - count)[len(scores) - count]
-    above = np.flatnonzero(scores > threshold)
-    equal = np.flatnonzero(scores == threshold)[: count - len(above)]
-    kept = np.concatenate((above, equal))
-    order = np.argsort(-scores[kept], kind="mergesort")
-    kept = kept[order]
-    return numbers[kept], scores[kept].astype(np.float64)
+        weight, column = vector[place], columns[place]
+        # not a product of arrays, which would be one more array each time
+        for at in range(len(scores)):
+            scores[at] += weight * column[at]
+    # whole numbers that are in the order of the scores, and of equal scores in that of the places
+    bits = scores.view(np.int32)
+    keys = np.empty(len(scores), dtype=np.int64)
+    for at in range(len(scores)):
+        ordered = np.int64(bits[at])
+        ordered = ordered if ordered >= 0 else -(ordered & _MAGNITUDE)
+        keys[at] = (ordered << 32) + len(scores) - at
+    kept = np.sort(highest(keys, most))[::-1]
+    items, found = np.empty(len(kept), dtype=np.int64), np.empty(len(kept))
+    for place in range(len(kept)):
+        at = len(scores) - (kept[place] & _PLACE)
+        items[place], found[place] = numbers[at], scores[at]
+    return items, found

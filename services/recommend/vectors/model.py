@@ -20,7 +20,7 @@ from services.recommend.vectors.loops import NOBODY, Floats, Mask, VectorArrays
 from shared.catalogue import ItemChanged
 
 NAME: Final = "vectors"
-MOST_NEAREST: Final = 4_096
+MOST_NEAREST: Final = 1_024
 """Items that `nearest_items` looks at: those touched most at training, and all that came later."""
 
 
