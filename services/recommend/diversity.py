@@ -42,11 +42,11 @@ def most_of_one(n: int) -> int:
 
 @compiled("boolean(float32[:, ::1], int64)")
 def _is_known(vectors: Floats, place: int) -> bool:
-    """Whether there is a vector: the first of its numbers that is not 0 tells."""
+    """Whether there is a vector: one number that is not 0 tells."""
+    known = False
     for at in range(vectors.shape[1]):
-        if vectors[place, at] != 0.0:
-            return True
-    return False
+        known |= vectors[place, at] != 0.0
+    return known
 
 
 @compiled("float64(int32[:, ::1], float32[:, ::1], int64, int64)")
