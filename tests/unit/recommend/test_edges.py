@@ -17,7 +17,7 @@ from services.recommend.knowledge import Choice, Moment
 from services.recommend.learned_reasons import LearnedReasons
 from services.recommend.objective import Worth, values
 from services.recommend.ranking import LinearRanker, Ranked
-from services.recommend.request import Context, RecommendRequest
+from services.recommend.request import Context, Promotions, RecommendRequest
 from services.recommend.service import Named, Recommender, Visit
 from services.recommend.settings import RecommendSettings
 from services.recommend.similar.model import Similar
@@ -260,6 +260,7 @@ def test_what_is_due_has_room_however_much_there_is_for_everybody() -> None:
         bought_times=[5],
         affinities=tastes,
     )
-    choice = shop.ask(view=view, n=100, now=now)
-    assert sum(choice.sources.values()) > 1_100
+    promised = Promotions(share=0.01, items=[f"i{place}" for place in range(1_100, 1_200)])
+    choice = shop.ask(view=view, n=100, now=now, promotions=promised)
+    assert sum(choice.sources.values()) > 1_000
     assert "b1" in ids(choice)

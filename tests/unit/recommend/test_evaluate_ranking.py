@@ -139,7 +139,7 @@ def test_further_fields_of_items(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("", "no ranking"),
+        ("", "the file is empty"),
         ("{", "line 1"),
         ('{"event": "ranking", "id": "r", "timestamp": 1}', "no 'items'"),
         ('{"event": "ranking", "id": "r", "timestamp": "x", "items": [{"id": "a"}]}', "line 1"),

@@ -93,7 +93,7 @@ def test_all_methods_beat_popularity_where_users_have_tastes(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "no column 'user'"),
+        ("", "the file is empty"),
         (HEADER, "no interactions"),
         ("user\titem\ttime\na\tx\t1\n", "no column 'rating'"),
         (HEADER + "a\tx\tgood\t1\n", "line 2: rating or time is not a number"),
