@@ -23,7 +23,8 @@ class Target(NamedTuple):
 class LazyGroup(click.Group):
     """A group whose commands are imported on use.
 
-    An AttuneError of any command becomes one line on standard error and its exit code.
+    An AttuneError of any command becomes one line on standard error and its exit code, and so do
+    wrong arguments.
     """
 
     def __init__(self, *args: Any, targets: Mapping[str, Target], **settings: Any) -> None:
@@ -46,6 +47,10 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except AttuneError as error:
             raise CommandFailed.of(error) from error
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            raise CommandFailed(error.format_message()) from error
 
 
 def load(name: str, target: Target) -> click.Command:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from services.profile.component import DAY_MS, WEEKS_KEPT, Component
-from services.profile.fold import SESSION_IDLE_MS
+from services.profile.fold import SESSION_IDLE_MS, consent_key
 from services.profile.registers import Touch, Trait
 from services.profile.state import Profile
 from shared.profile import AFFINITY_FIELDS, Interest, Session, View, days_ago
@@ -18,6 +18,8 @@ from shared.profile import AFFINITY_FIELDS, Interest, Session, View, days_ago
 HALF_LIFE_WEEKS: Final = 4
 TOP_VALUES: Final = 5
 RECENT_SHOWN: Final = 12
+PROFILING: Final = ("profiling", "personalisation", "personalization")
+"""Purposes whose denial means what pausing means: offers by the request alone."""
 
 _ISO_YEAR: Final = re.compile(r"((?:19|20)\d\d)-")
 _OLDEST: Final = 130
@@ -46,13 +48,19 @@ def project(profile: Profile) -> View:
             if (top := affinity(component, index))
         },
         orders=component.orders,
-        paused=bool(component.paused.value),
+        paused=bool(component.paused.value) or denies_profiling(component),
         bought_days=[days_ago(clock, -at) for at, _ in bought],
         bought_times=[1 + again.get(item, 0) for _, item in bought] if again else [],
         shown=shown_lately(component),
         country=country(component.traits.get("country")),
         born=born(component.traits),
     )
+
+
+def denies_profiling(component: Component) -> bool:
+    """Whether a denial of profiling stands, on all channels or on the shop's own pages."""
+    keys = (consent_key(purpose, channel) for purpose in PROFILING for channel in (None, "onsite"))
+    return any(key in component.consents and component.consents[key].denies for key in keys)
 
 
 def running_session(touches: list[Touch]) -> Session:

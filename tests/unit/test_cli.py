@@ -51,3 +51,18 @@ def test_every_command_loads_and_helps(name: str, target: Target) -> None:
     assert result.exit_code == 0
     assert "Usage:" in result.output
     assert "--help" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["evaluate", "next-item", "--method", "nope"], "'--method'"),
+        (["evaluate", "clv", "--no-such"], "--no-such"),
+        (["nothing"], "nothing"),
+    ],
+)
+def test_wrong_arguments_are_one_line_and_exit_2(arguments: list[str], said: str) -> None:
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1

@@ -90,6 +90,8 @@ def evaluate(
     say(f"settings are chosen on {sum(len(held.predictions[2]) for held in held_out)} predictions")
     task = Task(sessions, index, popular, held_out, k, keep_current, seed, say)
     asked = _numbered(tested, numbers)
+    if not any(sum(map(bool, session)) > 1 for session in asked):
+        raise InvalidInput("no test session has two items that the training file holds")
     outcomes = []
     for name in methods:
         say(f"{name}: choosing settings, then {len(asked)} test sessions")

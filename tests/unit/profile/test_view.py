@@ -149,3 +149,16 @@ def test_country_and_year_of_birth_come_from_traits() -> None:
     for nonsense in ({"birthday": "soon"}, {"age": "old"}, {"age": 900}, {"age": -1.0}):
         view = project(Profile(component=folded(told(5, NOW, country=7, **nonsense))))
         assert (view.country, view.born) == (None, None)
+
+
+def consent(number: int, purpose: str, *, granted: bool) -> facts.ConsentChanged:
+    return facts.ConsentChanged(**base(number, NOW + number), purpose=purpose, granted=granted)
+
+
+def test_who_denies_profiling_is_paused_until_it_is_granted_again() -> None:
+    for purpose in ("profiling", "personalisation", "personalization"):
+        denial = consent(1, purpose, granted=False)
+        assert project(Profile(component=folded(denial))).paused
+        granted = folded(denial, consent(2, purpose, granted=True))
+        assert not project(Profile(component=granted)).paused
+    assert not project(Profile(component=folded(consent(1, "marketing", granted=False)))).paused
