@@ -63,8 +63,6 @@ def likeness(codes: CodeTable, vectors: Floats, one: int, other: int) -> float:
     for place in range(codes.shape[1]):
         held += codes[other, place] >= 0
     overlap = shared / (held - shared) if held > shared else 0.0
-    if not (_is_known(vectors, one) and _is_known(vectors, other)):
-        return overlap
     # four sums side by side: one would wait for itself at every step
     size = vectors.shape[1]
     even = size - size % 4
@@ -77,6 +75,9 @@ def likeness(codes: CodeTable, vectors: Floats, one: int, other: int) -> float:
     for at in range(even, size):
         first += vectors[one, at] * vectors[other, at]
     cosine = (first + second) + (third + fourth)
+    # only a product of 0 leaves open whether there are two vectors
+    if cosine == 0.0 and not (_is_known(vectors, one) and _is_known(vectors, other)):
+        return overlap
     return 0.5 * (overlap + max(float(cosine), 0.0))
 
 
