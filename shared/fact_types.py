@@ -151,7 +151,9 @@ Verdict: TypeAlias = Literal["send", "hold", "suppress"]
 class MessageDecided(Fact, kw_only=True, omit_defaults=True, tag="message_decided"):
     """The arbiter's verdict. `trigger` is the final CloudEvent's data, published when this folds.
 
-    `due` is the business time in ms that the timer stood at; `retry_at` only for hold/suppress.
+    `due` is when the moment was to be decided, `moment_at` when what caused it (`cause`) happened;
+    `retry_at` only for hold and suppress; attempt: 1 for the first verdict on a trigger, one more
+    with each release from a hold; subject, item: what it is about; version: of the scenarios.
     """
 
     trigger_id: Id
@@ -160,7 +162,16 @@ class MessageDecided(Fact, kw_only=True, omit_defaults=True, tag="message_decide
     verdict: Verdict
     reason: Label
     due: Timestamp | None = None
+    moment_at: Timestamp | None = None
     retry_at: Timestamp | None = None
+    expires_at: Timestamp | None = None
+    attempt: Annotated[int, Meta(ge=1, le=1_000)] = 1
+    purpose: Label = ""
+    tags: Annotated[list[Label], Meta(max_length=16)] = []
+    transactional: bool = False
+    subject: Label = ""
+    item: Label = ""
+    version: Label = ""
     trigger: bytes = b""
 
 

@@ -1,0 +1,1 @@
+"""Scenarios: which moments there are, declared in scenarios.yaml, read, checked and held."""
