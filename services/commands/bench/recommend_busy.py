@@ -34,6 +34,13 @@ TURN_S: Final = 0.01
 TRAINED_FACTS: Final = 150_000
 START_S: Final = 60.0
 SWAP_S: Final = 20.0
+AGAIN: Final = """
+import signal, subprocess, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+while True:
+    subprocess.run(sys.argv[1:], check=True)
+"""
+"""Runs a command again and again; when it is ended, `run` ends the command, too."""
 SWAPPED_AFTER: Final = 0.25
 """Share of a measurement after which the other version is promoted."""
 
@@ -118,13 +125,9 @@ def _training_settings(settings: Settings, folder: Path) -> Settings:
 def _training(busy: Busy) -> Part:
     """`attune train` at the lowest priority, again and again for as long as is measured."""
     log = busy.folder / "train.log"
-    again = (
-        "import subprocess, sys\n"
-        "while True:\n"
-        "    subprocess.run([sys.executable, '-m', 'services.cli', 'train'], check=True)\n"
-    )
+    train = [sys.executable, "-m", "services.cli", "train", "--nice", "19"]
     trainer = Guarded.start(
-        ["nice", "-n", "19", sys.executable, "-c", again],
+        [sys.executable, "-c", AGAIN, *train],
         log=log,
         environment=environment(_training_settings(busy.settings, busy.folder)),
     )

@@ -1,7 +1,6 @@
 """`attune train`: reads facts, trains every model, measures, writes a version, promotes it."""
 
 import asyncio
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +16,7 @@ from services.recommend.training.building import HistoryBuilder
 from services.recommend.training.catalogue import read_catalogue
 from services.recommend.training.file import prepared, read_file
 from services.recommend.training.history import History
+from services.recommend.training.priority import step_back
 from services.recommend.training.rows import decisions_from, from_archive, from_log
 from services.recommend.training.training_run import Trained, train_all
 from shared.clock import real_now_ms
@@ -88,7 +88,7 @@ def command(
         "settings_from_data": settings_from_data,
     }  # fmt: skip
     with Report("train", as_json=as_json, seed=seed, settings=shown) as report:
-        os.nice(nice)
+        step_back(nice)
         store = ModelStore.open(settings.models)
         if orders is not None and mapping is not None:
             builder = of_file(orders, mapping)
