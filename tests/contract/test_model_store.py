@@ -13,11 +13,11 @@ from services.recommend.candidates.neighbour_weights import NeighbourSettings
 from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.learning import Learned
 from services.recommend.models.live_parts import live_parts, parts_of
-from services.recommend.models.metadata import Metadata
-from services.recommend.models.part import Part
-from services.recommend.models.store import ITEMS, METADATA, PROMOTIONS, ModelStore
 from services.recommend.numbers import ItemNumbers
 from shared.errors import InvalidInput, NotFound, SettingsError, Unavailable
+from shared.models.metadata import Metadata
+from shared.models.part import Part
+from shared.models.store import ITEMS, METADATA, PROMOTIONS, ModelStore
 
 OBJECTS: dict[str, Callable[[Path], ObjectStore]] = {
     "folder": lambda path: LocalStore(path / "models", mkdir=True),
@@ -56,6 +56,13 @@ def test_what_is_saved_is_what_is_loaded(store: ModelStore) -> None:
     for name, array in arrays.items():
         np.testing.assert_array_equal(parts["one"].arrays[name], array)
         assert parts["one"].arrays[name].dtype == array.dtype
+
+
+def test_who_needs_some_parts_reads_no_others(store: ModelStore, objects: ObjectStore) -> None:
+    parts = {name: Part(name, {"a": np.arange(3)}) for name in ("large", "small")}
+    store.save(metadata("v1"), ["", "x"], parts)
+    obstore.delete(objects, "v1/large.npz")
+    assert set(store.load("v1", only={"small", "unknown"}).parts) == {"small"}
 
 
 def test_a_version_without_its_metadata_is_none(store: ModelStore, objects: ObjectStore) -> None:

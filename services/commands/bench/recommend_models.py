@@ -11,9 +11,6 @@ from typing import Final, NamedTuple
 from services.commands.bench.recommend_data import CATEGORIES, Shop
 from services.recommend.candidates.neighbour_weights import NeighbourSettings
 from services.recommend.features import NAMES
-from services.recommend.models.metadata import Metadata
-from services.recommend.models.part import Part
-from services.recommend.models.store import ModelStore
 from services.recommend.ranker.rankings import Logged, joined
 from services.recommend.ranker.training import train_ranker
 from services.recommend.training import baskets, sessions
@@ -22,6 +19,9 @@ from services.recommend.training.history import History, until
 from services.recommend.training.training_run import LINEAR, OPTIONAL, TREES
 from shared.clock import real_now_ms
 from shared.events import AnyFact, ItemViewed, Line, Purchased, encode, identity_key
+from shared.models.metadata import Metadata
+from shared.models.part import Part
+from shared.models.store import ModelStore
 from shared.settings import Settings
 
 VERSIONS: Final = ("bench-1", "bench-2")

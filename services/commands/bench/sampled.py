@@ -60,6 +60,7 @@ PARTS: Final = (
     ("/recommend/statistics", "background"),
     ("/recommend/catalogue/", "background"),
     ("/recommend/models/", "background"),
+    ("/shared/models/", "background"),
     ("/recommend/pipeline", "pipeline"),
     ("/recommend/knowledge", "pipeline"),
     ("/recommend/service", "pipeline"),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from services.recommend.arrays import NO_SCORES, Scores
 from services.recommend.candidates.buy_again import IntervalArrays
-from services.recommend.models.part import Part
+from shared.models.part import Part
 
 NAME: Final = "intervals"
 USUAL_SPREAD: Final = 1.0

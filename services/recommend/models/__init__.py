@@ -1,1 +1,1 @@
-"""What training leaves and recommend takes up: versioned snapshots, and later learned models."""
+"""What recommend takes up of the model store, and `attune models`, which shows it."""

@@ -16,9 +16,9 @@ from services.recommend.knowledge import Knowledge
 from services.recommend.learning import Learned
 from services.recommend.live import LiveTail, keep_going, stopped
 from services.recommend.metrics import RecommendMetrics
-from services.recommend.models.store import ModelStore, Promotion
 from services.recommend.models.taking import UNTRAINED, Taken, take_up
 from shared.errors import AttuneError, InvalidInput, LogUnavailable, NotFound
+from shared.models.store import ModelStore, Promotion
 from shared.settings import Settings
 
 YIELD_S: Final = 0.000_2

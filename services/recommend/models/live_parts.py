@@ -13,8 +13,8 @@ from services.recommend.candidates.bought_together import Pairs
 from services.recommend.candidates.neighbour_weights import NeighbourSettings
 from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.learning import Learned
-from services.recommend.models.part import Part
 from services.recommend.numbers import ItemNumbers
+from shared.models.part import Part
 
 SESSIONS: Final = "sessions"
 PAIRS: Final = "pairs"

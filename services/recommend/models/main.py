@@ -6,10 +6,10 @@ import click
 import msgspec
 
 from services.commands.output import Report, json_option
-from services.recommend.models.metadata import Metadata
-from services.recommend.models.store import ModelStore
 from shared.clock import real_now_ms
 from shared.errors import InvalidInput
+from shared.models.metadata import Metadata
+from shared.models.store import ModelStore
 from shared.settings import Settings
 
 

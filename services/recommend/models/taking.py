@@ -16,8 +16,6 @@ from services.recommend.candidates.neighbour_weights import NeighbourSettings
 from services.recommend.knowledge import Knowledge
 from services.recommend.learning import Learned
 from services.recommend.models.live_parts import live_parts
-from services.recommend.models.part import Part
-from services.recommend.models.store import Version
 from services.recommend.numbers import ItemNumbers
 from services.recommend.ranker.serving import TreeRanker
 from services.recommend.ranker.training import PART as RANKER
@@ -26,6 +24,8 @@ from services.recommend.similar.model import Similar
 from services.recommend.vectors.model import Vectors
 from shared.decisions import ModelName
 from shared.errors import InvalidInput
+from shared.models.part import Part
+from shared.models.store import Version
 
 UNTRAINED: Final = ModelName(name="linear", version="untrained")
 

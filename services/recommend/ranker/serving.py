@@ -14,12 +14,12 @@ from services.recommend.candidates.pool import Pool
 from services.recommend.candidates.pool_loops import FIRST
 from services.recommend.compiled import compiled
 from services.recommend.features import DEFAULT_WEIGHTS, Matrix
-from services.recommend.models.part import Part
 from services.recommend.ranker.calibration import Sigmoid
 from services.recommend.ranker.training import places_of, trees_of
 from services.recommend.ranker.trees import TREES, TreeArrays, Trees, paths, walk
 from services.recommend.ranking import DIGITS, Ranked, Scene, features_of
 from shared.decisions import ModelName
+from shared.models.part import Part
 
 ODDS: Final = Sigmoid(1.0, 0.0)
 """Where nothing was fitted: the order is right, the chances are not."""

@@ -15,7 +15,6 @@ import numpy as np
 
 from services.recommend.arrays import Scores
 from services.recommend.features import DEFAULT_WEIGHTS
-from services.recommend.models.part import Part
 from services.recommend.ranker.boosting import (
     FIRST_PLACE,
     POSITION,
@@ -28,6 +27,7 @@ from services.recommend.ranker.calibration import Sigmoid, fit_sigmoid
 from services.recommend.ranker.measures import ndcg
 from services.recommend.ranker.rankings import Rankings
 from services.recommend.ranker.trees import Trees
+from shared.models.part import Part
 
 PART: Final = "ranker"
 FEWEST: Final = 200

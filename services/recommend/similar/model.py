@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.recommend.arrays import Codes, Numbers, Scores, best_first, grown
-from services.recommend.models.part import Part
 from services.recommend.numbers import NO_ITEM
 from services.recommend.vectors.model import Vectors
+from shared.models.part import Part
 
 NAME: Final = "similar"
 MOST_PARTNERS: Final = 50

@@ -11,9 +11,9 @@ import numpy as np
 from services.recommend.arrays import Numbers, Scores
 from services.recommend.candidates.bought_together import MOST_ITEMS, MOST_OFFERED, MOST_PARTNERS
 from services.recommend.models.live_parts import pairs_part
-from services.recommend.models.part import Part
 from services.recommend.training.counting import count_together
 from services.recommend.training.history import History
+from shared.models.part import Part
 
 K: Final = 10
 MOST_ASKED: Final = 5

@@ -10,8 +10,6 @@ from tqdm import tqdm
 
 from services.commands.output import Report, json_option
 from services.ingest.imports.mapping import shipped
-from services.recommend.models.metadata import Metadata
-from services.recommend.models.store import ModelStore, Version
 from services.recommend.training.building import HistoryBuilder
 from services.recommend.training.catalogue import read_catalogue
 from services.recommend.training.file import prepared, read_file
@@ -21,6 +19,8 @@ from services.recommend.training.rows import decisions_from, from_archive, from_
 from services.recommend.training.training_run import Trained, train_all
 from shared.clock import real_now_ms
 from shared.errors import InvalidInput, NotFound
+from shared.models.metadata import Metadata
+from shared.models.store import ModelStore, Version
 from shared.settings import Settings
 
 NICE: Final = 10

@@ -18,7 +18,6 @@ from services.recommend.arrays import Numbers
 from services.recommend.candidates.neighbour_weights import NeighbourSettings
 from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.models.live_parts import PAIRS, SESSIONS, live_parts
-from services.recommend.models.store import Version
 from services.recommend.numbers import ItemNumbers
 from services.recommend.training import baskets, sessions
 from services.recommend.training.baskets import Completion
@@ -26,6 +25,7 @@ from services.recommend.training.history import History
 from services.recommend.training.holding_out import HeldOut
 from services.recommend.training.promotion import POPULARITY, Comparison, compare
 from services.recommend.training.session_settings import K as NEXT
+from shared.models.store import Version
 
 AS_IT_STANDS: Final = "as it stands"
 ANEW: Final = "its settings, trained anew before the held-out part"

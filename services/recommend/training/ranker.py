@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from services.recommend.arrays import Scores
-from services.recommend.models.part import Part
-from services.recommend.models.store import Version
 from services.recommend.ranker.measures import ndcg
 from services.recommend.ranker.rankings import Logged, Rankings, joined
 from services.recommend.ranker.training import (
@@ -21,6 +19,8 @@ from services.recommend.ranker.training import (
     trees_of,
 )
 from services.recommend.training.promotion import Comparison, compare
+from shared.models.part import Part
+from shared.models.store import Version
 
 NDCG: Final = "ranker nDCG@10"
 LINEAR: Final = "linear"

@@ -14,7 +14,6 @@ from services.recommend.candidates.neighbour_weights import NeighbourSettings
 from services.recommend.candidates.neighbours import Predictions, reciprocal_ranks
 from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.models.live_parts import sessions_part
-from services.recommend.models.part import Part
 from services.recommend.training.build import (
     build_index,
     clicks_of,
@@ -24,6 +23,7 @@ from services.recommend.training.build import (
 from services.recommend.training.history import History
 from services.recommend.training.holding_out import sessions_of
 from services.recommend.training.session_settings import K, choose_settings
+from shared.models.part import Part
 
 CAPACITY: Final = 200_000
 FEWEST: Final = 50

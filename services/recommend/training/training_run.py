@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from services.recommend.candidates.neighbour_weights import NeighbourSettings
-from services.recommend.models.part import Part
-from services.recommend.models.store import Version
 from services.recommend.ranker.rankings import Logged
 from services.recommend.similar import training as similar
 from services.recommend.training import baskets, intervals, ranker, sessions
@@ -20,6 +18,8 @@ from services.recommend.training.measuring import in_force, missing_item, next_i
 from services.recommend.training.promotion import Comparison, reasons_against
 from services.recommend.vectors import training as vectors
 from shared.errors import AttuneError
+from shared.models.part import Part
+from shared.models.store import Version
 
 Say = Callable[[str], None]
 LINEAR: Final = "linear"

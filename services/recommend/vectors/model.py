@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.recommend.arrays import Numbers, grown
-from services.recommend.models.part import Part
 from services.recommend.numbers import NO_ITEM
 from services.recommend.vectors.labels import labels_of
 from services.recommend.vectors.loops import NOBODY, Floats, Mask, VectorArrays
 from shared.catalogue import ItemChanged
+from shared.models.part import Part
 
 NAME: Final = "vectors"
 MOST_NEAREST: Final = 1_024

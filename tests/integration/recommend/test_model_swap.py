@@ -20,8 +20,6 @@ from services.local.servers import environment
 from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.learning import Learned
 from services.recommend.models.live_parts import parts_of
-from services.recommend.models.metadata import Metadata
-from services.recommend.models.store import ModelStore
 from services.recommend.numbers import ItemNumbers
 from shared import bus
 from shared.auth import RECOMMEND, new_api_key
@@ -29,6 +27,8 @@ from shared.auth_store import KeyStore
 from shared.catalogue import ItemChanged, encode, item_key
 from shared.database import Database
 from shared.migrations import migrate
+from shared.models.metadata import Metadata
+from shared.models.store import ModelStore
 from shared.settings import Settings
 from shared.topics import CATALOGUE
 from tests.fixtures.waiting import eventually

@@ -16,8 +16,6 @@ from services.recommend.learning import Learned
 from services.recommend.main import opener
 from services.recommend.metrics import RecommendMetrics
 from services.recommend.models.live_parts import parts_of
-from services.recommend.models.metadata import Metadata
-from services.recommend.models.store import ModelStore
 from services.recommend.numbers import ItemNumbers
 from services.recommend.settings import RecommendSettings
 from shared import bus
@@ -31,6 +29,8 @@ from shared.generation import Generation, pointer_fields
 from shared.health import Check
 from shared.keys import Keys, generation_pointer
 from shared.migrations import migrate
+from shared.models.metadata import Metadata
+from shared.models.store import ModelStore
 from shared.profile import Session, View, encode_view
 from shared.settings import Settings
 from shared.topics import DECISIONS, EVENTS

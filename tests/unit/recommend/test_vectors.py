@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from services.recommend.arrays import Numbers
-from services.recommend.models.part import Part
 from services.recommend.similar.model import Similar
 from services.recommend.vectors.interactions import Interactions, interactions_of
 from services.recommend.vectors.loops import NOBODY, affinities, nearest_items, shopper_vector
 from services.recommend.vectors.model import Vectors
 from services.recommend.vectors.training import train_on
 from shared.catalogue import ItemChanged
+from shared.models.part import Part
 
 USERS, ITEMS, GENRES = 300, 151, 5
 NAMES = [f"c:{user}" for user in range(USERS)]

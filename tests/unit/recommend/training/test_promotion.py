@@ -6,8 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from services.recommend.models.metadata import Metadata
-from services.recommend.models.store import Version
 from services.recommend.training.baskets import Completion, cases, hits, train
 from services.recommend.training.building import HistoryBuilder
 from services.recommend.training.history import History
@@ -16,6 +14,8 @@ from services.recommend.training.measuring import ANEW, AS_IT_STANDS, MISSING_IT
 from services.recommend.training.promotion import POPULARITY, compare, reasons_against
 from services.recommend.training.training_run import Trained, train_all
 from shared.events import ItemViewed, Line, Purchased, encode
+from shared.models.metadata import Metadata
+from shared.models.store import Version
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE

@@ -7,8 +7,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.recommend.models.metadata import Metadata
-from services.recommend.models.store import Version
 from services.recommend.ranker import training as ranker_training
 from services.recommend.ranker.boosting import lightgbm
 from services.recommend.ranker.training import PART
@@ -16,6 +14,8 @@ from services.recommend.training import ranker
 from services.recommend.training.building import HistoryBuilder
 from services.recommend.training.training_run import LINEAR, TREES, train_all
 from shared.events import OfferClicked, encode, identity_key
+from shared.models.metadata import Metadata
+from shared.models.store import Version
 
 NAMES = ["session", "item_price"]
 ITEMS = "abcdef"

@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from services.recommend.models.metadata import FileMark
 from shared.errors import InvalidInput
+from shared.models.metadata import FileMark
 
 if TYPE_CHECKING:
     from obstore import GetResult

@@ -1,6 +1,7 @@
 """One trained thing as it lies in the model store: named arrays, and facts about them.
 
-A trainer makes parts, models/store.py keeps them, and recommend makes of each what it serves with.
+A trainer makes parts, store.py keeps them, and recommend and profile make of each what they work
+with.
 """
 
 from dataclasses import dataclass, field

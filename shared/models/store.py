@@ -1,12 +1,13 @@
 """The model store: versions in a folder or in a bucket, and which of them are in force.
 
-Training writes it, recommend polls it, `attune models` shows it. `<version>/` holds `items.json`,
-an npz file for each part, and `metadata.json`, which is written last and names the others with
-their checksums: without it there is no version. `promotions.json` lists what was promoted, the one
-in force last; it is replaced whole, so a reader sees the old one or the new one. Blocking.
+Training writes it, recommend and profile poll it, `attune models` shows it. `<version>/` holds
+`items.json`, an npz file for each part, and `metadata.json`, which is written last and names the
+others with their checksums: without it there is no version. `promotions.json` lists what was
+promoted, the one in force last; it is replaced whole, so a reader sees the old one or the new one.
+Blocking.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +20,8 @@ from msgspec import Struct
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from services.recommend.models.files import (
+from shared.errors import InvalidInput, NotFound, SettingsError, Unavailable
+from shared.models.files import (
     decode_arrays,
     decode_items,
     encode_arrays,
@@ -27,9 +29,8 @@ from services.recommend.models.files import (
     gathered,
     mark,
 )
-from services.recommend.models.metadata import FileMark, Metadata, PartMetadata, decode, encode
-from services.recommend.models.part import Part
-from shared.errors import InvalidInput, NotFound, SettingsError, Unavailable
+from shared.models.metadata import FileMark, Metadata, PartMetadata, decode, encode
+from shared.models.part import Part
 
 METADATA: Final = "metadata.json"
 ITEMS: Final = "items.json"
@@ -95,16 +96,16 @@ class ModelStore:
             raise NotFound(f"there is no model {version!r}")
         return decode(data.getvalue(), version)
 
-    def load(self, version: str) -> Version:
-        """The whole version. Raises NotFound, or InvalidInput where a file of it is missing or is
-        not what was written."""
+    def load(self, version: str, only: Collection[str] | None = None) -> Version:
+        """The whole version, or with only those of its parts. Raises NotFound, or InvalidInput
+        where a file of it is missing or is not what was written."""
         metadata = self.metadata(version)
         try:
             items = decode_items(self._marked(version, ITEMS, metadata.items))
             parts = {
                 name: Part(name, decode_arrays(self._marked(version, _file(name), part.file)),
                            part.facts)
-                for name, part in metadata.parts.items()
+                for name, part in metadata.parts.items() if only is None or name in only
             }  # fmt: skip
         except InvalidInput as error:
             raise InvalidInput(f"the model {version} is damaged: {error}") from None

@@ -1,0 +1,1 @@
+"""Versioned models: what `attune train` writes, and recommend and profile take up."""
