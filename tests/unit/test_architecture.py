@@ -41,6 +41,7 @@ PURE = (
     "services/profile/fold*.py",
     "services/profile/identity.py",
     "services/profile/item_counts.py",
+    "services/profile/moments/*.py",
     "services/profile/state*.py",
     "services/profile/triggers/*.py",
     "services/profile/verify/replay.py",
