@@ -125,10 +125,13 @@ async def health_server(
         listening.close()
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A socket bound to the address. Raises SettingsError, naming it, when it is taken."""
+def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A socket bound to the address, with others that are shared where it is. Raises SettingsError,
+    naming it, when it is taken."""
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listening.bind((host, port))
     except OSError as error:

@@ -43,7 +43,7 @@ from services.recommend.settings import RecommendSettings
 from services.recommend.store import ProfileReader, StatisticsReader, open_redis
 from services.recommend.store_wire import Wire
 from services.recommend.warm_up import warm_up
-from services.recommend.workers import end, fork, stop_after, stop_without
+from services.recommend.workers import bind_for, end, fork, stop_after, stop_without
 from shared import bus
 from shared.auth import KeyRing, open_key_ring
 from shared.auth_store import KeyStore
@@ -51,7 +51,7 @@ from shared.database import Database
 from shared.direct_http import direct_protocol
 from shared.errors import DatabaseUnavailable, LogUnavailable, StoreUnavailable, Unavailable
 from shared.generation_store import LiveKeys
-from shared.health import Check, bind
+from shared.health import Check
 from shared.logging import configure
 from shared.migrations import migrate
 from shared.serving import Server, server_of, settle_garbage
@@ -88,10 +88,11 @@ def command(host: str | None, port: int | None, workers: int | None) -> None:
     own = RecommendSettings.from_environment()
     configure("recommend")
     count = own.workers if workers is None else workers
-    with bind(host or settings.host, own.port if port is None else port) as listener:
+    listeners = bind_for(host or settings.host, own.port if port is None else port, count)
+    with listeners[0] as listener:
         parent = os.getpid()
         children = fork(
-            count - 1, lambda: uvloop.run(serve(settings, own, listener, parent=parent))
+            listeners, lambda socket: uvloop.run(serve(settings, own, socket, parent=parent))
         )
         try:
             uvloop.run(serve(settings, own, listener, children=children))

@@ -1,19 +1,24 @@
-"""Several processes behind one port: forked before the loop starts, sharing the bound socket.
+"""Several processes behind one port: forked before the loop starts, each with a socket of its own.
 
-Each worker is a whole recommend process with its own catalogue, live tail and metrics; a scrape
-reaches one of them, so production gives each process a port of its own where it counts.
+One socket for all would leave it to chance who takes new connections, and who is woken first takes
+most of what comes at once: with keep-alive, one process would go on doing the work of all. Each
+worker is a whole recommend process with its own catalogue, live tail and metrics; a scrape reaches
+one of them, so production gives each process a port of its own where it counts.
 """
 
 import asyncio
 import logging
 import os
 import signal
+import socket
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
 from shared.errors import AttuneError
+from shared.health import bind
 
 STOP_S: Final = 15.0
 POLL_S: Final = 0.5
@@ -21,17 +26,31 @@ POLL_S: Final = 0.5
 _logger = logging.getLogger(__name__)
 
 
-def fork(count: int, run: Callable[[], None]) -> list[int]:
-    """Start `count` children that run `run` and end; their process ids."""
+def bind_for(host: str, port: int, count: int) -> list[socket.socket]:
+    """A socket for each of `count` processes, of which those that listen share out connections by
+    their addresses (SO_REUSEPORT, where the system does so). Raises SettingsError as `bind`."""
+    first = bind(host, port)
+    if count == 1 or sys.platform != "linux":
+        return [first] * count
+    # that bind has found the port free; one that shares it would join who listens there already
+    address = first.getsockname()[:2]
+    first.close()
+    return [bind(*address, shared=True) for _ in range(count)]
+
+
+def fork(listeners: Sequence[socket.socket], run: Callable[[socket.socket], None]) -> list[int]:
+    """Start a child for each socket but the first, that runs `run` with it and ends; their process
+    ids. The first is for this process."""
     children = []
-    for _ in range(count):
+    for own in listeners[1:]:
         child = os.fork()
         if child:
             children.append(child)
             continue
         status = 1
         try:
-            run()
+            _let_go(listeners, own)
+            run(own)
             status = 0
         except KeyboardInterrupt:
             status = 0
@@ -41,7 +60,16 @@ def fork(count: int, run: Callable[[], None]) -> list[int]:
             _logger.exception("worker failed")
         finally:
             os._exit(status)
+    _let_go(listeners, listeners[0])
     return children
+
+
+def _let_go(listeners: Sequence[socket.socket], own: socket.socket) -> None:
+    """Close the others: a socket that a process holds and never accepts from would go on getting
+    its share of the connections when its own process has ended."""
+    for listener in listeners:
+        if listener is not own:
+            listener.close()
 
 
 def end(children: list[int]) -> None:

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from socket import socket
 from typing import Any, Final
 
 import uvicorn
@@ -16,8 +17,7 @@ import uvloop
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
-from services.recommend.workers import end, fork, stop_after, stop_without
-from shared.health import bind
+from services.recommend.workers import bind_for, end, fork, stop_after, stop_without
 
 FIELDS: Final = 40
 KEY: Final = "bench:baseline:{customer}"
@@ -46,10 +46,11 @@ def main() -> None:
     """Serve on 127.0.0.1."""
     port, redis_url, workers = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     config = uvicorn.Config(create_app(redis_url), log_level="error", access_log=False)
-    with bind("127.0.0.1", port) as listener:
+    listeners = bind_for("127.0.0.1", port, workers)
+    with listeners[0] as first:
         parent = os.getpid()
 
-        async def serve(children: list[int], *, forked: bool) -> None:
+        async def serve(listener: socket, children: list[int], *, forked: bool) -> None:
             server = uvicorn.Server(config)
 
             def stop() -> None:
@@ -60,9 +61,9 @@ def main() -> None:
             await server.serve(sockets=[listener])
             watcher.cancel()
 
-        children = fork(workers - 1, lambda: uvloop.run(serve([], forked=True)))
+        children = fork(listeners, lambda own: uvloop.run(serve(own, [], forked=True)))
         try:
-            uvloop.run(serve(children, forked=False))
+            uvloop.run(serve(first, children, forked=False))
         finally:
             end(children)
 

@@ -76,7 +76,7 @@ async def test_two_workers_share_a_port_and_stop_together(embedded_settings: Set
     with two_workers(embedded_settings) as (process, address):
 
         async def asked(path: str) -> int:
-            # a connection of its own each time: whoever takes it first answers
+            # a connection of its own each time: one of both gets it
             async with httpx.AsyncClient(base_url=address, timeout=2.0) as http:
                 try:
                     return (await http.get(path, headers=headers)).status_code
@@ -86,12 +86,15 @@ async def test_two_workers_share_a_port_and_stop_together(embedded_settings: Set
         async def ready() -> bool:
             return await asked("/health/ready") == 200
 
+        async def answers() -> bool:
+            return await asked("/v1/recommend?n=1") == 200
+
         await eventually(ready, within_s=60, what="a worker is ready")
         (child,) = children_of(process.pid)
         for one in (process.pid, child):
             os.kill(one, signal.SIGSTOP)
-            await eventually(ready, within_s=60, what="the other answers alone")
-            assert await asked("/v1/recommend?n=1") == 200
+            # half of the connections go to the one that hangs
+            await eventually(answers, within_s=60, what="the other answers alone")
             os.kill(one, signal.SIGCONT)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0
