@@ -1,0 +1,63 @@
+"""What typing an expression works with and gives: kinds, functions, typed parts. Pure."""
+
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import Final, NamedTuple, TypeAlias
+
+from services.profile.scenarios.variable import Variable
+
+KINDS: Final = {
+    "number": "a number",
+    "text": "a text",
+    "flag": "true or false",
+    "texts": "a list of texts",
+    "numbers": "a list of numbers",
+}
+ENTRY_OF: Final = {"texts": "text", "numbers": "number"}
+LIST_OF: Final = {kind: listed for listed, kind in ENTRY_OF.items()}
+TEXT_FUNCTIONS: Final = ("startsWith", "endsWith", "contains", "matches")
+LIST_FUNCTIONS: Final = ("exists", "all", "exists_one", "filter")
+FUNCTIONS: Final = ("size", *TEXT_FUNCTIONS, *LIST_FUNCTIONS)
+CHOICE, OR, AND, COMPARE, SUM, PRODUCT, UNARY, PRIMARY = range(8)
+"""How tightly code binds, loosest first."""
+
+
+class Wrong(NamedTuple):
+    """What is wrong with a part of an expression; at: index of its first character."""
+
+    at: int
+    what: str
+    fix: str
+
+
+class Typed(NamedTuple):
+    """A part that was typed. kind: one of KINDS, `any`, or "" where it is wrong; strength: how
+    tightly its code binds; unknown: a number that may not be known."""
+
+    kind: str
+    code: str
+    strength: int = PRIMARY
+    unknown: bool = False
+
+    def within(self, strength: int) -> str:
+        """The code as an operand of something that binds so tightly."""
+        return self.code if self.strength >= strength else f"({self.code})"
+
+
+class Input(NamedTuple):
+    """A variable that the program reads: `code` is its name there, kind what it is made."""
+
+    code: str
+    variable: Variable
+    kind: str
+
+
+Find: TypeAlias = Callable[[str], Variable | tuple[str, str]]
+"""A variable by its dotted name, or what is wrong with that name and what to write."""
+BROKEN: Final = Typed("", "false")
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
+    """The nearest known word as a fix."""
+    near = get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    return f"did you mean {near[0]}?" if near else otherwise
