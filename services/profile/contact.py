@@ -17,8 +17,8 @@ STATED_KEPT: Final = 64
 NO_ANSWER: Final = 0
 OPENED: Final = 1
 CLICKED: Final = 2
-BOUNCED: Final = 3
-UNSUBSCRIBED: Final = 4
+BOUNCED: Final = 4
+UNSUBSCRIBED: Final = 8
 
 
 class Sent(Struct, array_like=True, frozen=True):
@@ -31,7 +31,7 @@ class Sent(Struct, array_like=True, frozen=True):
     message: str
     channel: str
     scenario: str = ""
-    tags: frozenset[str] = frozenset()
+    tags: tuple[str, ...] = ()
     transactional: bool = False
     outcome: int = NO_ANSWER
 

@@ -35,6 +35,7 @@ PURE = (
     "services/ingest/imports/row.py",
     "services/ingest/imports/values.py",
     "services/ingest/typed.py",
+    "services/profile/arbiter/*.py",
     "services/profile/batch.py",
     "services/profile/columns.py",
     "services/profile/component*.py",

@@ -5,56 +5,66 @@ often, at night, by the wrong channel, instead of something better. The first th
 reason. A verdict of `hold` names when the same question is to be asked again.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Final, Literal, NamedTuple, TypeAlias
-from zoneinfo import ZoneInfo
+from collections.abc import Sequence
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from services.profile.arbiter import channels
-from services.profile.arbiter.policy import Basis, Holdout, Policy
-from services.profile.arbiter.standing import ALL_CHANNELS, Responses, Sent, Standing
-from services.profile.arbiter.windows import FOREVER, free_at, latest, quiet_until, stretch
+from services.profile.arbiter.arms import EVERYBODY, HELD_OUT, NO_ARMS, Assigned, arms_of
+from services.profile.arbiter.policy import Basis, Policy
+from services.profile.arbiter.quiet import quiet_until
+from services.profile.arbiter.standing import Standing
+from services.profile.arbiter.windows import FOREVER, Usage, tightest
+from services.profile.contact import Responses, Sent
+from services.profile.fold import consent_key
 from services.profile.registers import Consent
 from shared.events import Verdict
 
 GAP_MS: Final = 30 * 60_000
 """What was outbid is asked about again after that long at the soonest."""
 NOBODY: Final = Consent()
+UNKNOWN: Final = Responses()
+UNLISTED: Final = Basis(name="consent")
+"""What a purpose rests on that the policy does not name."""
 
 Reason: TypeAlias = Literal[
     "allowed",
     "consent",
     "holdout",
     "duplicate",
+    "expired",
     "cooldown",
+    "unreachable",
+    "not_worth_it",
     "budget",
     "quiet_hours",
-    "not_worth_it",
     "outbid",
-    "expired",
 ]
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
-    """A moment that may be spoken of. value: minor units that saying it is expected to bring;
-    cooldown_ms: since the scenario last spoke; expires_at: epoch ms, when it is too late."""
+    """A moment that may be spoken of. value: minor units that saying it is expected to bring, None
+    where nobody says: then it is said wherever nothing of known worth competes; cooldown_ms: since
+    the scenario last spoke; expires_at: epoch ms, when it is too late."""
 
     trigger_id: str
     scenario: str
     purpose: str
     channels: tuple[str, ...]
     expires_at: int
-    value: float = 0.0
+    value: float | None = None
     tags: frozenset[str] = frozenset()
     cooldown_ms: int = 0
     on_conflict: Literal["hold", "drop"] = "hold"
 
 
-class Decision(NamedTuple):
+class Decision(Struct, frozen=True):
     """The verdict on one candidate, and why. score: expected worth on that channel, minor units;
-    used: messages sent within the tightest budget's window; retry_at: epoch ms."""
+    retry_at: epoch ms; fatigue: the budget that leaves least room, None where there is none; arm:
+    `treated`, `held_out`, or `all` where nobody is held out; unrecorded: arms that this decision
+    rests on and that are to be stated with it."""
 
     candidate: Candidate
     verdict: Verdict
@@ -62,151 +72,205 @@ class Decision(NamedTuple):
     channel: str
     score: float = 0.0
     retry_at: int | None = None
+    fatigue: Usage | None = None
+    arm: str = EVERYBODY
+    unrecorded: tuple[Assigned, ...] = ()
 
 
-class _Open(NamedTuple):
+class _Way(Struct, frozen=True):
+    """One channel that is open: what saying it there is worth, the budget that leaves least room,
+    when it is free (None: now) and what it waits for."""
+
     channel: str
     score: float
+    fatigue: Usage | None
+    until: int | None = None
+    reason: Reason = "allowed"
 
 
 def arbitrate(
     standing: Standing, candidates: Sequence[Candidate], policy: Policy, now: int
 ) -> list[Decision]:
-    """A verdict for each candidate, in their order. Transactional ones all go; of the others at
-    most one, the one that is worth most (of equals the first by trigger id)."""
-    judged = [judge(standing, candidate, policy, now) for candidate in candidates]
-    bidders = [
-        place
-        for place, decision in enumerate(judged)
-        if decision.verdict == "send" and decision.candidate.purpose not in policy.transactional
-    ]
+    """A verdict for each candidate, in their order. Transactional ones all go, and first, because
+    they count; of the others at most one, the one that is worth most (of equals the first by
+    trigger id)."""
+    judged: dict[int, Decision] = {}
+    bidders: list[int] = []
+    for place, candidate in enumerate(candidates):
+        if candidate.purpose in policy.transactional:
+            judged[place] = decision = judge(standing, candidate, policy, now)
+            if decision.verdict == "send":
+                standing = _once_said(standing, decision, policy, now)
+    for place, candidate in enumerate(candidates):
+        if place not in judged:
+            judged[place] = decision = judge(standing, candidate, policy, now)
+            if decision.verdict == "send":
+                bidders.append(place)
     if len(bidders) > 1:
         winner = min(bidders, key=lambda at: (-judged[at].score, candidates[at].trigger_id))
-        said = _said(standing, judged[winner], now)
+        standing = _once_said(standing, judged[winner], policy, now)
         for place in bidders:
             if place != winner:
-                judged[place] = _outbid(said, candidates[place], judged[place], policy, now)
-    return judged
+                judged[place] = _outbid(standing, judged[place], policy, now)
+    return [judged[place] for place in range(len(candidates))]
 
 
 def judge(standing: Standing, candidate: Candidate, policy: Policy, now: int) -> Decision:
     """The verdict on one candidate as if nothing competed."""
-    first = candidate.channels[0]
-
-    def no(reason: Reason, retry_at: int | None = None) -> Decision:
-        return Decision(candidate, "suppress", reason, first, retry_at=retry_at)
-
-    basis = policy.bases.get(candidate.purpose, Basis(name="consent"))
+    transactional = candidate.purpose in policy.transactional
+    basis = policy.bases.get(candidate.purpose, UNLISTED)
     allowed = [name for name in candidate.channels if consents(standing, candidate, basis, name)]
     if not allowed:
-        return no("consent")
-    transactional = candidate.purpose in policy.transactional
-    if not transactional and held_out(standing.customer, candidate.scenario, policy):
-        return no("holdout")
-    if candidate.trigger_id in standing.triggers:
-        return no("duplicate")
+        return Decision(candidate, "suppress", "consent", candidate.channels[0])
+    arms = NO_ARMS
+    if not transactional:
+        arms = arms_of(standing.customer, candidate.scenario, standing.contact.arms, policy)
+    refused = Decision(
+        candidate, "suppress", "holdout", allowed[0], arm=arms.arm, unrecorded=arms.unrecorded
+    )
+    if arms.arm == HELD_OUT:
+        return refused
+    for message in standing.sent:
+        if message.message == candidate.trigger_id:
+            return replace(refused, reason="duplicate")
     if candidate.expires_at <= now:
-        return no("expired")
-    again = standing.decided.get(candidate.scenario, -candidate.cooldown_ms) + candidate.cooldown_ms
-    if again > now:
-        return no("cooldown", again)
+        return replace(refused, reason="expired")
+    spoke = standing.contact.spoke.get(candidate.scenario)
+    if spoke is not None and spoke + candidate.cooldown_ms > now:
+        return replace(refused, reason="cooldown", retry_at=spoke + candidate.cooldown_ms)
     if transactional:
-        best = max(_scores(standing, candidate, policy, allowed), key=lambda each: each.score)
-        return Decision(candidate, "send", "allowed", best.channel, best.score)
-    return _soonest(standing, candidate, policy, allowed, now)
+        ways = _weigh(standing, candidate, policy, allowed, now)
+        return _by(_preferred(standing, candidate, ways), refused, "send")
+    return _soonest(standing, refused, policy, allowed, now)
 
 
 def _soonest(
-    standing: Standing, candidate: Candidate, policy: Policy, allowed: list[str], now: int
+    standing: Standing, refused: Decision, policy: Policy, allowed: list[str], now: int
 ) -> Decision:
     """The best channel that is free now, or when the first becomes free."""
-    worth = [each for each in _scores(standing, candidate, policy, allowed) if each.score > 0.0]
+    candidate = refused.candidate
+    bounced = channels.bounces(standing.sent)
+    reachable = [name for name in allowed if bounced.get(name, 0) < channels.DEAD_AFTER]
+    if not reachable:
+        return replace(refused, reason="unreachable")
+    ways = _weigh(standing, candidate, policy, reachable, now)
+    worth = [way for way in ways if candidate.value is None or way.score > 0.0]
     if not worth:
-        return Decision(candidate, "suppress", "not_worth_it", allowed[0])
-    waits = [(*_free(standing, candidate, policy, each.channel, now), each) for each in worth]
-    free = [each for until, _, each in waits if until is None]
+        best = max(ways, key=lambda way: way.score)
+        return replace(_by(best, refused, "suppress"), reason="not_worth_it")
+    waits = _when_free(standing, policy, worth, now)
+    free = [way for way in waits if way.until is None]
     if free:
-        best = max(free, key=lambda each: each.score)
-        return Decision(candidate, "send", "allowed", best.channel, best.score)
-    until, reason, soonest = min(waits, key=lambda wait: (wait[0] or 0, -wait[2].score))
-    verdict: Verdict = "hold" if until is not None and until < candidate.expires_at else "suppress"
-    retry_at = None if until is None or until >= FOREVER else until
-    return Decision(candidate, verdict, reason, soonest.channel, soonest.score, retry_at)
+        sound = [way for way in free if way.channel not in bounced] or free
+        return _by(_preferred(standing, candidate, sound), refused, "send")
+    until = min(way.until or 0 for way in waits)
+    soonest = [way for way in waits if way.until == until]
+    verdict: Verdict = "hold" if until < candidate.expires_at else "suppress"
+    retry_at = None if until >= FOREVER else until
+    chosen = _preferred(standing, candidate, soonest)
+    return replace(_by(chosen, refused, verdict), retry_at=retry_at)
 
 
-def _free(
-    standing: Standing, candidate: Candidate, policy: Policy, channel: str, now: int
-) -> tuple[int | None, Reason]:
-    """When this channel may be used, None for now; what it waits for last."""
-    factor = stretch(standing.ignored())
-    until = latest(
-        free_at(budget, standing.sent, channel, candidate.tags, factor) for budget in policy.budgets
+def _by(way: _Way, refused: Decision, verdict: Verdict) -> Decision:
+    return replace(
+        refused,
+        verdict=verdict,
+        reason=way.reason,
+        channel=way.channel,
+        score=way.score,
+        fatigue=way.fatigue,
     )
-    reason: Reason = "budget"
-    if until is None or until <= now:
-        until, reason = now, "allowed"
-    quiet = policy.quiet
-    if quiet is not None and until < FOREVER and (not quiet.channels or channel in quiet.channels):
-        ends = quiet_until(quiet, ZoneInfo(standing.zone or policy.zone), until)
-        if ends is not None:
-            return ends, "quiet_hours" if reason == "allowed" else reason
-    return (None, "allowed") if until <= now else (until, reason)
 
 
-def _scores(
-    standing: Standing, candidate: Candidate, policy: Policy, names: list[str]
-) -> Iterator[_Open]:
-    """What saying it is worth by channel: the value as far as this channel is answered, less what
-    it costs in goodwill."""
-    tired = stretch(standing.ignored())
+def _weigh(
+    standing: Standing, candidate: Candidate, policy: Policy, names: list[str], now: int
+) -> list[_Way]:
+    """What saying it is worth by channel: the value as far as the channel is answered, less what
+    it costs in goodwill; and the budgets, of all channels and of this one."""
+    budgets, sent, tags = policy.budgets, standing.sent, candidate.tags
+    overall = tightest(budgets, sent, None, tags, standing.stretch, now)
+    ways = []
     for name in names:
-        responses = standing.responses.get(name, Responses())
-        answered = channels.answered(responses, candidate.trigger_id, name)
-        gain = candidate.value * answered / channels.ANSWERED_MEAN
-        cost = policy.annoyance * tired + policy.lost_customer * channels.leaves(responses)
-        yield _Open(name, gain - cost)
+        responses = standing.contact.responses.get(name, UNKNOWN)
+        gain = (candidate.value or 0.0) * channels.answered_mean(responses)
+        tired = policy.annoyance * standing.stretch
+        cost = tired + policy.lost_customer * channels.leaves(responses)
+        used = tightest(budgets, sent, name, tags, standing.stretch, now)
+        if used is None or (overall is not None and overall.tighter(used)):
+            used = overall
+        ways.append(_Way(name, gain / channels.ANSWERED_MEAN - cost, used))
+    return ways
+
+
+def _preferred(standing: Standing, candidate: Candidate, ways: Sequence[_Way]) -> _Way:
+    """The channel that is likeliest to be answered, as drawn."""
+    if len(ways) == 1:
+        return ways[0]
+    responses = standing.contact.responses
+    drawn = [
+        channels.answered_draw(
+            responses.get(way.channel, UNKNOWN), candidate.trigger_id, way.channel
+        )
+        for way in ways
+    ]
+    return ways[drawn.index(max(drawn))]
+
+
+def _when_free(standing: Standing, policy: Policy, ways: Sequence[_Way], now: int) -> list[_Way]:
+    """When each channel may be used, and what it waits for first."""
+    quiet, found = policy.quiet, []
+    mornings: dict[int, int | None] = {}
+    for way in ways:
+        until, reason = now, way.reason
+        if way.fatigue is not None and way.fatigue.free_at > now:
+            until, reason = way.fatigue.free_at, "budget"
+        asleep = quiet is not None and (not quiet.channels or way.channel in quiet.channels)
+        if quiet is not None and asleep and until < FOREVER:
+            if until not in mornings:
+                mornings[until] = quiet_until(quiet, standing.zone, until)
+            morning = mornings[until]
+            if morning is not None:
+                until, reason = morning, "quiet_hours" if reason == "allowed" else reason
+        found.append(way if until <= now else replace(way, until=until, reason=reason))
+    return found
 
 
 def consents(standing: Standing, candidate: Candidate, basis: Basis, channel: str) -> bool:
     """Whether the customer allows this purpose on this channel: a denial of either the channel or
-    of all channels stands until a grant lifts it."""
+    of all channels stands until a grant lifts it, and so does that of being known at all."""
     if not basis.consent:
         return True
-    keys = (f"{candidate.purpose}|{channel}", f"{candidate.purpose}|{ALL_CHANNELS}")
-    found = [standing.consents.get(key, NOBODY) for key in keys]
-    if any(consent.denies for consent in found):
+    if not standing.profiled:
         return False
-    return not basis.opt_in or any(consent.allows for consent in found)
+    own = standing.consents.get(consent_key(candidate.purpose, channel), NOBODY)
+    every = standing.consents.get(consent_key(candidate.purpose, None), NOBODY)
+    if own.denies or every.denies:
+        return False
+    return own.allows or every.allows or not basis.opt_in
 
 
-def held_out(customer: str, scenario: str, policy: Policy) -> bool:
-    """Whether the customer is of those who get nothing, at all or of this scenario. The arm follows
-    from the customer and the salt alone: it never changes."""
-    own = policy.scenario_holdouts.get(scenario)
-    return _drawn(policy.holdout, customer, "") or (
-        own is not None and _drawn(own, customer, scenario)
-    )
-
-
-def _drawn(holdout: Holdout, customer: str, scenario: str) -> bool:
-    return channels.uniform(holdout.salt, scenario, customer) < holdout.share
-
-
-def _said(standing: Standing, decision: Decision, now: int) -> Standing:
+def _once_said(standing: Standing, decision: Decision, policy: Policy, now: int) -> Standing:
     """The customer once that message has gone out."""
     candidate = decision.candidate
     message = Sent(
-        at=now, channel=decision.channel, scenario=candidate.scenario, tags=candidate.tags
+        at=now,
+        message=candidate.trigger_id,
+        channel=decision.channel,
+        scenario=candidate.scenario,
+        tags=tuple(sorted(candidate.tags)),
+        transactional=candidate.purpose in policy.transactional,
     )
-    return replace(standing, sent=(message, *standing.sent))
+    return replace(standing, sent=[message, *standing.sent])
 
 
-def _outbid(
-    said: Standing, candidate: Candidate, decision: Decision, policy: Policy, now: int
-) -> Decision:
+def _outbid(said: Standing, decision: Decision, policy: Policy, now: int) -> Decision:
     """What was worth less goes later, where its rule and its life allow."""
+    candidate = decision.candidate
     after = judge(said, candidate, policy, now)
     retry_at = max(now + GAP_MS, after.retry_at or 0)
-    if candidate.on_conflict == "drop" or retry_at >= candidate.expires_at:
-        return decision._replace(verdict="suppress", reason="outbid", retry_at=None)
-    return decision._replace(verdict="hold", reason="outbid", retry_at=retry_at)
+    outbid = replace(decision, verdict="suppress", reason="outbid", fatigue=after.fatigue)
+    if candidate.on_conflict == "drop" or after.reason == "duplicate":
+        return outbid
+    if retry_at >= candidate.expires_at:
+        return replace(outbid, retry_at=retry_at)
+    return replace(outbid, verdict="hold", retry_at=retry_at)

@@ -1,5 +1,6 @@
 """What a shop allows itself: budgets, quiet hours, holdouts. Read from scenarios.yaml. Pure."""
 
+from collections.abc import Collection
 from typing import Final
 
 from msgspec import Struct
@@ -21,7 +22,7 @@ class Budget(Struct, frozen=True, kw_only=True):
     channel: str | None = None
     tag: str | None = None
 
-    def covers(self, channel: str, tags: frozenset[str]) -> bool:
+    def covers(self, channel: str, tags: Collection[str]) -> bool:
         """Whether a message counts against this budget."""
         return (self.channel is None or self.channel == channel) and (
             self.tag is None or self.tag in tags
@@ -29,7 +30,8 @@ class Budget(Struct, frozen=True, kw_only=True):
 
 
 class QuietHours(Struct, frozen=True, kw_only=True):
-    """From `begin` to `end`, minutes of the customer's local day; over midnight where end <= begin.
+    """From `begin` to `end`, minutes of the customer's local day; over midnight where end <
+    begin, none where they are equal.
 
     channels: those that keep quiet, empty for all.
     """

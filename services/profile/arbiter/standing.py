@@ -1,60 +1,47 @@
 """What the arbiter knows of one customer: consents, what was said, and how it was taken. Pure."""
 
+from collections.abc import Sequence
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from services.profile.arbiter.fatigue import stretch
+from services.profile.arbiter.quiet import zone_of
+from services.profile.component import Component
+from services.profile.contact import Contact, Sent
 from services.profile.registers import Consent
+from services.profile.view import denies_profiling
 
-ALL_CHANNELS: Final = "*"
-
-
-class Sent(Struct, frozen=True, kw_only=True):
-    """One message that went out. at: epoch ms; answered: it was opened or clicked."""
-
-    at: int
-    channel: str
-    scenario: str
-    tags: frozenset[str] = frozenset()
-    transactional: bool = False
-    answered: bool = False
-
-
-class Responses(Struct, frozen=True, kw_only=True):
-    """How messages of one channel were taken, as counts."""
-
-    sent: int = 0
-    opened: int = 0
-    clicked: int = 0
-    unsubscribed: int = 0
-    bounced: int = 0
+TIMEZONE: Final = "timezone"
+"""The trait that names the customer's own time zone (IANA)."""
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """One customer at the moment of a decision.
+    """One customer at the moment of a decision; borrows what it is made of, and changes nothing.
 
-    sent: newest first, as far back as the longest window; decided: scenario → when it last spoke,
-    epoch ms; triggers: ids of the triggers decided for good; contaminated: was shown what an
-    anonymous arm shows to the other arm.
+    profiled: False where the customer does not want to be known; sent: newest first, those of the
+    contact and what this very decision has added; stretch: how much longer budgets' windows are.
     """
 
     customer: str
-    zone: str | None = None
-    consents: dict[str, Consent] = {}
-    sent: tuple[Sent, ...] = ()
-    responses: dict[str, Responses] = {}
-    decided: dict[str, int] = {}
-    triggers: frozenset[str] = frozenset()
-    contaminated: bool = False
+    zone: ZoneInfo
+    consents: dict[str, Consent]
+    contact: Contact
+    sent: Sequence[Sent]
+    stretch: float = 1.0
+    profiled: bool = True
 
-    def ignored(self) -> int:
-        """How many of the latest messages in a row were neither opened nor clicked; transactional
-        ones are read for other reasons and tell nothing."""
-        count = 0
-        for message in self.sent:
-            if message.transactional:
-                continue
-            if message.answered:
-                break
-            count += 1
-        return count
+
+def standing_of(customer: str, component: Component, contact: Contact, zone: str) -> Standing:
+    """The standing of a customer. zone: the shop's, where the customer's own is not known."""
+    trait = component.traits.get(TIMEZONE)
+    return Standing(
+        customer=customer,
+        zone=zone_of(None if trait is None else trait.value, zone),
+        consents=component.consents,
+        contact=contact,
+        sent=contact.sent,
+        stretch=stretch(contact.sent),
+        profiled=not component.paused.value and not denies_profiling(component),
+    )

@@ -1,70 +1,76 @@
-"""When a budget or the night lets a message pass. Pure: times are epoch ms."""
+"""When budgets let a message pass, and how far they are used. Pure: times are epoch ms."""
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
 from typing import Final
-from zoneinfo import ZoneInfo
 
-from services.profile.arbiter.policy import Budget, QuietHours
-from services.profile.arbiter.standing import Sent
+from msgspec import Struct
 
-PATIENCE: Final = 2
-"""Messages in a row that may be ignored before the customer hears less."""
-DOUBLING: Final = 2
-"""Further ignored messages that double the windows."""
-LONGEST_STRETCH: Final = 16.0
-
-
-def stretch(ignored: int) -> float:
-    """How much longer the windows are for who ignores what comes: 1 up to PATIENCE, then doubling
-    with each DOUBLING more. It never falls while more is ignored."""
-    excess = max(0, ignored - PATIENCE)
-    return min(float(2.0 ** (excess / DOUBLING)), LONGEST_STRETCH)
-
-
-def free_at(
-    budget: Budget, sent: Sequence[Sent], channel: str, tags: frozenset[str], factor: float
-) -> int | None:
-    """From when one more message fits into the budget; None: always did.
-
-    sent: newest first. The window ends with the message and leaves out its own beginning, so the
-    one that falls out at that very moment no longer counts.
-    """
-    if budget.messages <= 0:
-        return FOREVER
-    counted = [message.at for message in sent if budget.covers(message.channel, message.tags)]
-    if not budget.covers(channel, tags) or len(counted) < budget.messages:
-        return None
-    return counted[budget.messages - 1] + int(budget.window_ms * factor)
-
+from services.profile.arbiter.policy import Budget
+from services.profile.contact import SENT_KEPT, Sent
 
 FOREVER: Final = 1 << 62
 
 
-def latest(times: Iterable[int | None]) -> int | None:
-    """The latest of those that there are."""
-    return max((time for time in times if time is not None), default=None)
+class Usage(Struct, frozen=True):
+    """How far one budget is used, and from when one more message fits (0: it does).
 
-
-def quiet_until(quiet: QuietHours, zone: ZoneInfo, now: int) -> int | None:
-    """When the quiet hours that `now` lies in end; None outside of them.
-
-    By the customer's own clock: where it is set forward over the end, the end is the first moment
-    after the gap; where it is set back, the later of the two (nobody is woken up twice).
+    window_ms: as stretched for this customer.
     """
-    local = datetime.fromtimestamp(now / 1000, zone)
-    minute = local.hour * 60 + local.minute
-    over_midnight = quiet.end <= quiet.begin
-    if over_midnight:
-        if quiet.end <= minute < quiet.begin:
-            return None
-        days = 1 if minute >= quiet.begin else 0
-    elif quiet.begin <= minute < quiet.end:
-        days = 0
+
+    used: int
+    budget: int
+    window_ms: int
+    free_at: int = 0
+
+    def tighter(self, other: "Usage | None") -> bool:
+        """Whether less fits here: by when it does, by how many do, by how long it lasts."""
+        if other is None:
+            return True
+        if self.free_at != other.free_at:
+            return self.free_at > other.free_at
+        left, right = self.budget - self.used, other.budget - other.used
+        return left < right or (left == right and self.window_ms > other.window_ms)
+
+
+def usage(budget: Budget, sent: Sequence[Sent], stretch: float, now: int) -> Usage:
+    """How far the budget is used at `now`. sent: newest first.
+
+    The window ends with the message and leaves out its own beginning: what falls out at that very
+    moment no longer counts. A list that is full may have forgotten what lies before its last
+    entry, which then counts as using the whole budget.
+    """
+    window = int(budget.window_ms * stretch)
+    begin, used, limit, free_at = now - window, 0, budget.messages, 0
+    if limit <= 0:
+        free_at = FOREVER
+    anything = budget.channel is None and budget.tag is None
+    for message in sent:
+        if message.at <= begin:
+            break
+        if anything or budget.covers(message.channel, message.tags):
+            used += 1
+            if used == limit:
+                free_at = message.at + window
     else:
-        return None
-    day = local.date() + timedelta(days=days)
-    hours, minutes = divmod(quiet.end, 60)
-    end = datetime(day.year, day.month, day.day, hours, minutes, fold=1, tzinfo=zone)
-    # through UTC and back: what falls into a gap comes out behind it
-    return int(end.astimezone(UTC).timestamp() * 1000)
+        if len(sent) >= SENT_KEPT and not free_at:
+            used, free_at = max(used, limit), sent[-1].at + window
+    return Usage(used, limit, window, free_at)
+
+
+def tightest(
+    budgets: Sequence[Budget],
+    sent: Sequence[Sent],
+    channel: str | None,
+    tags: frozenset[str],
+    stretch: float,
+    now: int,
+) -> Usage | None:
+    """The budget of that channel (None: of none) that leaves least room for a message with these
+    tags; None where there is no budget."""
+    found = None
+    for budget in budgets:
+        if budget.channel == channel and (budget.tag is None or budget.tag in tags):
+            used = usage(budget, sent, stretch, now)
+            if used.tighter(found):
+                found = used
+    return found
