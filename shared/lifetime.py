@@ -5,13 +5,18 @@ a profile asks here. After Fader, Hardie and Lee, "Counting Your Customers the E
 Science 2005, and Fader and Hardie, "The Gamma-Gamma Model of Monetary Value", 2013. Pure.
 """
 
-from typing import NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, hyp2f1, logsumexp
 
 Values: TypeAlias = NDArray[np.float64]
+NEARLY: Final = 1e-6
+LARGEST: Final = 700.0
+"""Exponents beyond it are no numbers any more."""
+PART: Final = "lifetime"
+"""Of the model store: facts alone."""
 
 
 class Customers(NamedTuple):
@@ -59,19 +64,19 @@ class BuyingRate(NamedTuple):
         r, alpha, a, b = self
         x = customers.frequency
         ratio = np.log(alpha + customers.age) - np.log(alpha + customers.recency)
-        odds = a / (b + np.maximum(x, 1.0) - 1.0) * np.exp((r + x) * ratio)
+        odds = a / (b + np.maximum(x, 1.0) - 1.0) * np.exp(np.minimum((r + x) * ratio, LARGEST))
         return np.where(x > 0, odds, 0.0)
 
     def expected_orders(self, customers: Customers, ahead: float) -> Values:
         """Orders of each customer within `ahead` time units from now."""
         r, alpha, a, b = self
+        # at a = 1 the formula is 0 / 0; its limit lies between its neighbours
+        a = a if abs(a - 1.0) > NEARLY else 1.0 + NEARLY
         x, age = customers.frequency, customers.age
         share = ahead / (alpha + age + ahead)
         series = hyp2f1(r + x, b + x, a + b + x - 1.0, share)
         grown = 1.0 - np.exp((r + x) * np.log1p(-share)) * series
-        # at a = 1 the formula is 0 / 0; its limit lies between its neighbours
-        nearly = a - 1.0 if abs(a - 1.0) > 1e-9 else 1e-9
-        return np.asarray((a + b + x - 1.0) / nearly * grown / (1.0 + self._left(customers)))
+        return np.asarray((a + b + x - 1.0) / (a - 1.0) * grown / (1.0 + self._left(customers)))
 
 
 class OrderWorth(NamedTuple):
@@ -100,3 +105,39 @@ class OrderWorth(NamedTuple):
         p, q, v = self
         x = customers.frequency
         return np.asarray(p * (v + x * customers.monetary) / (p * x + q - 1.0))
+
+
+class Lifetimes(NamedTuple):
+    """Both models of a shop, as `attune train` fits them: orders one by one (of a profile's counts
+    and times), days as the unit of time, worth of all orders in minor units of one currency. None
+    where there is too little to learn from."""
+
+    rate: BuyingRate | None = None
+    worth: OrderWorth | None = None
+    currency: str = ""
+
+    @classmethod
+    def of(cls, facts: dict[str, Any]) -> "Lifetimes":
+        """What a part's facts say. Raises KeyError, TypeError or ValueError where they do not."""
+        rate, worth = facts["bg_nbd"], facts["gamma_gamma"]
+        return cls(
+            rate and BuyingRate(*(_positive(rate[name]) for name in BuyingRate._fields)),
+            worth and OrderWorth(*(_positive(worth[name]) for name in OrderWorth._fields)),
+            str(facts["currency"]),
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """As they lie in the model store."""
+        rate, worth, currency = self
+        return {
+            "bg_nbd": rate and rate._asdict(),
+            "gamma_gamma": worth and worth._asdict(),
+            "currency": currency,
+        }
+
+
+def _positive(value: Any) -> float:
+    number = float(value)
+    if not 0.0 < number < float("inf"):
+        raise ValueError(f"{value!r} is no parameter")
+    return number

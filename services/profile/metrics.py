@@ -49,6 +49,9 @@ BATCH: Final = Histogram(
     ["stage"],
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1),
 )
+MODELS: Final = Counter(
+    "attune_profile_models_total", "Model versions promoted while it ran, by outcome", ["outcome"]
+)
 PAUSED: Final = Gauge(
     "attune_profile_paused", "1 while no facts are read because store or log are away"
 )

@@ -46,6 +46,14 @@ def test_expected_orders_equal_the_published_example() -> None:
     assert expected[0] == pytest.approx(1.226, abs=5e-4)
 
 
+def test_where_the_formula_divides_by_nothing_it_is_its_limit() -> None:
+    shopper = customers((3, 20, 40, 0))
+    at, beside = (
+        BuyingRate(0.8, 6.0, a, 2.0).expected_orders(shopper, 30)[0] for a in (1.0, 1.001)
+    )
+    assert at == pytest.approx(beside, rel=1e-3)
+
+
 def test_worth_equals_the_published_customers() -> None:
     """Fader and Hardie's note on the Gamma-Gamma model, CDNOW's first customers."""
     found = CDNOW_WORTH.expected_worth(

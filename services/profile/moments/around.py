@@ -4,14 +4,15 @@ Held in memory by whoever folds or decides, and handed in: no pure part asks for
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from msgspec import Struct
 
 from services.profile.component import Component
+from services.profile.prediction import Prediction
 from shared.catalogue import ItemChanged
 
-Predict: TypeAlias = Callable[[Component, int], Any]
+Predict: TypeAlias = Callable[[Component, int], Prediction | None]
 RefillDays: TypeAlias = Callable[[str], float | None]
 
 

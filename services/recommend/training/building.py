@@ -18,7 +18,7 @@ from services.recommend.learning import IDLE_MS
 from services.recommend.numbers import NO_ITEM
 from services.recommend.training.counting import NO_SESSION, number_sessions
 from services.recommend.training.facts import KINDS, Ordered, Shown, Touch, teaching
-from services.recommend.training.history import NO_PRICE, History, Lines, Touches
+from services.recommend.training.history import NO_PRICE, History, Lines, Sales, Touches
 from services.recommend.training.outcomes import Outcomes
 from shared.catalogue import ItemChanged
 from shared.profile import CARTED, VIEWED
@@ -67,6 +67,8 @@ class _Orders:
     digest: "array[int]" = field(default_factory=lambda: array("q"))
     customer: "array[int]" = field(default_factory=lambda: array("i"))
     at: "array[int]" = field(default_factory=lambda: array("q"))
+    total: "array[int]" = field(default_factory=lambda: array("q"))
+    currency: "array[int]" = field(default_factory=lambda: array("i"))
     size: "array[int]" = field(default_factory=lambda: array("i"))
     item: "array[int]" = field(default_factory=lambda: array("i"))
     quantity: "array[int]" = field(default_factory=lambda: array("i"))
@@ -87,6 +89,7 @@ class HistoryBuilder:
     _touches: _Columns = field(default_factory=_Columns)
     _orders: _Orders = field(default_factory=_Orders)
     _countries: dict[int, str] = field(default_factory=dict)
+    _currencies: Codebook = field(default_factory=Codebook)
 
     def read(self, records: Iterable[Recorded]) -> None:
         """Take in records of one partition of `events`, in log order."""
@@ -123,6 +126,8 @@ class HistoryBuilder:
         orders.digest.append(int.from_bytes(digest, "little", signed=True))
         orders.customer.append(customer)
         orders.at.append(taught.occurred_at)
+        orders.total.append(taught.total)
+        orders.currency.append(self._currencies.code(taught.currency))
         orders.size.append(len(taught.lines))
         for line in taught.lines:
             orders.item.append(self._items.code(line.item))
@@ -133,7 +138,8 @@ class HistoryBuilder:
 
     def history(self) -> History:
         """All that was taken in, in order."""
-        touches, lines = touches_of(self._touches), lines_of(self._orders)
+        touches, kept = touches_of(self._touches), _first_told(self._orders)
+        lines = lines_of(self._orders, kept)
         times = np.concatenate((touches.at, lines.at))
         return History(
             items=list(self._items.codes),
@@ -146,6 +152,8 @@ class HistoryBuilder:
             first=int(times.min()) if len(times) else 0,
             last=int(times.max()) if len(times) else 0,
             traits={code: (f"country={name}",) for code, name in sorted(self._countries.items())},
+            sales=sales_of(self._orders, kept),
+            currencies=list(self._currencies.codes),
         )
 
 
@@ -164,17 +172,22 @@ def touches_of(rows: _Columns) -> Touches:
     return Touches(customer, item, kind, at, session)
 
 
-def lines_of(rows: _Orders) -> Lines:
-    """The lines of the orders, of each order its first telling, in order of time."""
+def _first_told(rows: _Orders) -> NDArray[np.int64]:
+    """Places of the orders, of each its first telling, in order of time."""
     digest, at = np.array(rows.digest, dtype=np.int64), np.array(rows.at, dtype=np.int64)
-    customer, size = _int32(rows.customer), _int32(rows.size)
+    customer = _int32(rows.customer)
     told = np.lexsort((np.arange(len(at)), digest, customer))
     first = np.ones(len(at), dtype=np.bool_)
     first[1:] = (digest[told][1:] != digest[told][:-1]) | (
         customer[told][1:] != customer[told][:-1]
     )
     kept = told[first]
-    kept = kept[np.lexsort((digest[kept], customer[kept], at[kept]))]
+    return kept[np.lexsort((digest[kept], customer[kept], at[kept]))]
+
+
+def lines_of(rows: _Orders, kept: NDArray[np.int64]) -> Lines:
+    """The lines of the orders at those places, numbered in their order."""
+    at, customer, size = np.array(rows.at, dtype=np.int64), _int32(rows.customer), _int32(rows.size)
     number = np.full(len(at), -1, dtype=np.int32)
     number[kept] = np.arange(len(kept), dtype=np.int32)
     order = np.repeat(number, size)
@@ -187,6 +200,12 @@ def lines_of(rows: _Orders) -> Lines:
         customer[kept],
         at[kept],
     )
+
+
+def sales_of(rows: _Orders, kept: NDArray[np.int64]) -> Sales:
+    """The orders at those places, whole."""
+    at, total = np.array(rows.at, dtype=np.int64), np.array(rows.total, dtype=np.int64)
+    return Sales(_int32(rows.customer), at, total, _int32(rows.currency)).only(kept)
 
 
 def _summed(

@@ -48,11 +48,13 @@ class OrderLine(Struct):
 
 
 class Ordered(Struct, tag_field="type", tag="purchased"):
-    """An order, as far as it teaches."""
+    """An order, as far as it teaches. total: minor units of currency."""
 
     order: str
     occurred_at: int
     lines: list[OrderLine]
+    total: int = 0
+    currency: str = ""
     country: str | None = None
 
 

@@ -4,7 +4,7 @@ of a file, and whether one machine counts over it or many.
 Between the readers of training (facts in) and the trainers of each model (parts out). Pure.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
@@ -15,7 +15,7 @@ from services.recommend.arrays import Codes
 from services.recommend.training.counting import NO_SESSION
 from shared.catalogue import ItemChanged
 
-__all__ = ["NO_SESSION", "History", "Lines", "Touches", "until"]
+__all__ = ["NO_SESSION", "History", "Lines", "Sales", "Touches", "until"]
 
 NO_PRICE: Final = -1
 Rows: TypeAlias = NDArray[np.bool_] | NDArray[np.int64]
@@ -60,13 +60,33 @@ class Lines(NamedTuple):
         return Lines(order[rows], customer[rows], item[rows], quantity[rows], price[rows], at[rows])
 
 
+class Sales(NamedTuple):
+    """Orders by their number in `Lines`. total: minor units of currency, a code of its name."""
+
+    customer: Codes
+    at: NDArray[np.int64]
+    total: NDArray[np.int64]
+    currency: Codes
+
+    @classmethod
+    def none(cls) -> "Sales":
+        """No orders."""
+        codes, amounts = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
+        return cls(codes, amounts, amounts, codes)
+
+    def only(self, rows: Rows) -> "Sales":
+        """Some of the rows: a mask, or places."""
+        customer, at, total, currency = self
+        return Sales(customer[rows], at[rows], total[rows], currency[rows])
+
+
 @dataclass(frozen=True, slots=True)
 class History:
     """items: ids by local number, items[0] is no item; customers: identity keys by code
     (shared.events.customer_key, anonymous_key); catalogue: items as they stand now, by id, as far
     as they are known; positions: next offset by partition of `events`, empty where no log was read;
     facts: how many were read; first, last: range of event times, epoch ms; traits: what is known of
-    a customer beside that, by code, such as `country=FR`."""
+    a customer beside that, by code, such as `country=FR`; currencies: by their code in sales."""
 
     items: list[str]
     customers: list[str]
@@ -78,6 +98,8 @@ class History:
     first: int = 0
     last: int = 0
     traits: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    sales: Sales = field(default_factory=Sales.none)
+    currencies: Sequence[str] = ()
 
     @property
     def orders(self) -> int:
@@ -109,6 +131,8 @@ def until(history: History, moment: int) -> History:
         first=history.first,
         last=min(history.last, moment - 1),
         traits=history.traits,
+        sales=history.sales.only(history.sales.at < moment),
+        currencies=history.currencies,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from services.recommend.candidates.neighbour_weights import NeighbourSettings
 from services.recommend.ranker.rankings import Logged
 from services.recommend.similar import training as similar
-from services.recommend.training import baskets, intervals, ranker, sessions
+from services.recommend.training import baskets, intervals, lifetime, ranker, sessions
 from services.recommend.training.history import History
 from services.recommend.training.holding_out import hold_out
 from services.recommend.training.measuring import in_force, missing_item, next_item
@@ -35,6 +35,7 @@ class HasPart(Protocol):
 Trainer = Callable[[History, int, Say], HasPart | None]
 OPTIONAL: Final[Mapping[str, Trainer]] = {
     "intervals": intervals.train,
+    "lifetime": lifetime.train,
     "vectors": vectors.train,
     "similar": similar.train,
 }
