@@ -52,12 +52,15 @@ class Tail:
         start: Start = "earliest",
         *,
         wait_s: float = START_S,
+        wait_ms: int = SCAN_WAIT_MS,
     ) -> AsyncIterator[Self]:
         """Begins at `start`; partitions that a mapping leaves out begin at their beginning.
 
-        Raises LogUnavailable when no broker answers, UnknownTopic when a topic does not exist.
+        wait_ms: how long the broker may hold back an answer where nothing is new: longer is less
+        work, and for who follows a single partition no later. Raises
+        LogUnavailable when no broker answers, UnknownTopic when a topic does not exist.
         """
-        async with _reader(settings, wait_s, "earliest") as client:
+        async with _reader(settings, wait_s, "earliest", wait_ms) as client:
             with translated(settings):
                 partitions = await _partitions(client, topics)
                 client.assign(partitions)
@@ -79,6 +82,14 @@ class Tail:
                 timeout_ms=timeout_ms, max_records=max_records
             )
             return records
+
+    async def lag(self) -> int:
+        """How many offsets lie between what poll returned and the ends as they are now."""
+        with translated(self._settings):
+            ends = await self._client.end_offsets(list(self._ends))
+            return sum(
+                [end - await self._client.position(partition) for partition, end in ends.items()]
+            )
 
     async def caught_up(self) -> bool:
         """Whether poll has returned all that was in the log when the tail was opened."""
@@ -203,9 +214,11 @@ async def _drain(
 
 
 @asynccontextmanager
-async def _reader(settings: Settings, wait_s: float, reset: str) -> AsyncIterator[Any]:
+async def _reader(
+    settings: Settings, wait_s: float, reset: str, wait_ms: int = SCAN_WAIT_MS
+) -> AsyncIterator[Any]:
     def create() -> Any:
-        own = {"auto_offset_reset": reset, "fetch_max_wait_ms": SCAN_WAIT_MS}
+        own = {"auto_offset_reset": reset, "fetch_max_wait_ms": wait_ms}
         return AIOKafkaConsumer(**(fetching(settings) | own))
 
     async with started(settings, create, wait_s=wait_s) as client:

@@ -51,6 +51,21 @@ class Keys:
         """Sorted set identity → due business ms. An index: stale entries are harmless."""
         return f"{self._prefix}{{timers.{partition}}}:due"
 
+    def interested(self, partition: int, item: str) -> str:
+        """Sorted set customer id → until when and by what interested; expires a year after the last
+        one came. Written by profile. An index: erasure leaves entries that nobody answers to, and
+        that fall out with their time."""
+        return f"{self._prefix}{{interest.{partition}}}:item:{item}"
+
+    def interest_items(self, partition: int) -> str:
+        """Set of the items that a partition holds interested customers of."""
+        return f"{self._prefix}{{interest.{partition}}}:items"
+
+    def catalogue_position(self, partition: int) -> str:
+        """String, kept: incarnation of `catalogue` / next offset whose change is to be handled for
+        this partition's customers."""
+        return f"{self._prefix}{{interest.{partition}}}:position"
+
 
 def generation_pointer(namespace: str) -> str:
     """Hash, kept: which generation is live, and of which log. Written by profile and rebuild.

@@ -1,15 +1,19 @@
 """What the catalogue knows of an item, put into facts that do not say it themselves.
 
-Pure. `catalogue_tail` feeds it from the topic `catalogue`. What an event states is never changed:
-the shop may have sold at another price, or under another category, than stands there now.
+Pure. `shared/catalogue_tail.py` feeds it from the topic `catalogue`. What an event states is never
+changed: the shop may have sold at another price, or under another category, than stands there now.
 """
 
-from typing import Final, NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from shared import catalogue
 from shared.events import AnyFact, ItemFact
+
+if TYPE_CHECKING:
+    from shared.bus import Record
 
 _ITEM: Final = catalogue.item_key("")
 """How the keys of items begin; offers and placements have others."""
@@ -32,6 +36,15 @@ class KnownItems:
 
     def __len__(self) -> int:
         return len(self._items)
+
+    def begin(self, incarnation: str) -> None:
+        """The topic of that id is read from its beginning."""
+        self._items.clear()
+
+    def take(self, records: "Iterable[Record]") -> None:
+        """The next records of `catalogue`."""
+        for record in records:
+            self.apply(record.key, record.value)
 
     def apply(self, key: bytes | None, value: bytes | None) -> None:
         """One record of `catalogue`; an empty value under an item's key forgets the item.

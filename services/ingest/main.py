@@ -16,23 +16,24 @@ import click
 import uvloop
 
 from services.ingest import metrics
-from services.ingest.catalogue_tail import catch_up, follow
 from services.ingest.decide import Decider
 from services.ingest.enrich import KnownItems
 from services.ingest.normalise import MAX_BYTES
 from services.ingest.pipeline import Pipeline
 from services.ingest.raw_topics import RawTopics
 from services.ingest.settings import IngestSettings
-from shared.bus import GroupConsumer, Producer, Tail
+from shared.bus import GroupConsumer, Producer
+from shared.catalogue_tail import CatalogueTail
 from shared.errors import LogUnavailable
 from shared.health import Check, health_server, starting
 from shared.logging import configure
 from shared.settings import Settings
-from shared.topics import CATALOGUE, DEAD_LETTERS, EVENTS, INGEST_GROUP, RAW, named
+from shared.topics import DEAD_LETTERS, EVENTS, INGEST_GROUP, RAW, named
 
 log = logging.getLogger(__name__)
 
 _LAG_EVERY_S: Final = 5.0
+_CATALOGUE_S: Final = 20.0
 
 
 @click.command()
@@ -63,10 +64,9 @@ async def serve(settings: Settings, own: IngestSettings) -> None:
         )
         producer = await stack.enter_async_context(Producer.open(settings))
         items = KnownItems()
-        tail = await stack.enter_async_context(
-            Tail.open(settings, [CATALOGUE.named(settings.namespace)])
-        )
-        await catch_up(tail, items)
+        tail = CatalogueTail(settings, items)
+        await stack.enter_async_context(_beside(tail.run()))
+        await catch_up(tail)
         group = named(INGEST_GROUP, settings.namespace)
         raw = [topic.named(settings.namespace) for topic in RAW]
         raw_topics = await RawTopics.find(settings, group, raw)
@@ -81,13 +81,23 @@ async def serve(settings: Settings, own: IngestSettings) -> None:
             )
         )
         checks |= {"log": producer.check, "group": consumer.check}
-        await stack.enter_async_context(_beside(follow(tail, items)))
         await stack.enter_async_context(_beside(_watch(consumer, items)))
         _on_signals(pipeline.stop)
         _settle_garbage()
         log.info("ingest runs", extra={"port": port, "items": len(items)})
         await pipeline.run(consumer)
     log.info("ingest has stopped")
+
+
+async def catch_up(tail: CatalogueTail) -> None:
+    """Waits until the catalogue that stood at the start is known, for at most 20 s.
+
+    Ingest can do without: facts are then enriched as far as the catalogue has been read.
+    """
+    try:
+        await asyncio.wait_for(tail.caught_up.wait(), _CATALOGUE_S)
+    except TimeoutError:
+        log.warning("the catalogue is not read to its end yet")
 
 
 def build_pipeline(

@@ -64,3 +64,18 @@ STORE_KEEPS: Final = Gauge(
     "attune_profile_store_keeps_writes",
     "1 while Redis keeps what it is told as promised; at 0 no offset is committed",
 )
+CATALOGUE_ITEMS: Final = Gauge("attune_profile_catalogue_items", "Items known from the catalogue")
+ITEM_CHANGES: Final = Gauge(
+    "attune_profile_item_changes",
+    "Changes of items not looked at yet, of the partition furthest behind",
+)
+ITEM_CUSTOMERS: Final = Gauge(
+    "attune_profile_item_customers", "Customers still to be asked about changes of items"
+)
+ITEM_MOMENTS: Final = Counter(
+    "attune_profile_item_moments_total", "Customers for whom a change of an item may be a moment"
+)
+ITEM_CHANGES_LOST: Final = Counter(
+    "attune_profile_item_changes_lost_total",
+    "Times that a partition was so far behind that changes of items were passed over",
+)

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
 
 from services.profile.identity import Identity, OutboxEntry, stable_id
 from services.profile.state_format import Packed, pack_profile, unpack_profile
+from services.profile.store_calls import Scripts
 from services.profile.store_errors import translated
 from services.profile.store_scripts import COUNT, SAVE
 from services.profile.store_values import DueTimer, ItemBatch, RecreatedTopic
@@ -37,8 +37,7 @@ class ProfileStore:
         self._redis = redis
         self._keys = keys
         self._incarnation = stable_id(incarnation)[:8]
-        self._save_sha = ""
-        self._count_sha = ""
+        self._scripts = Scripts(redis, {"save": SAVE, "count": COUNT})
 
     def use(self, generation: str) -> None:
         """Reads and writes that generation from now on."""
@@ -86,8 +85,8 @@ class ProfileStore:
         """
         if not identities:
             return []
-        answers = await self._scripts(
-            [(self._save_arguments(identity), "save") for identity in identities]
+        answers = await self._scripts.run(
+            [("save", self._save_arguments(identity)) for identity in identities]
         )
         refused = []
         for identity, written in zip(identities, answers, strict=True):
@@ -111,33 +110,6 @@ class ProfileStore:
             _outbox_encoder.encode(identity.outbox) if identity.outbox else b"",
             identity.accepted_at,
         ]
-
-    async def _scripts(self, calls: list[tuple[list[Any], str]]) -> list[Any]:
-        """Runs scripts in one pipeline; loads them first where the server lost them."""
-        answers: list[Any] = [None] * len(calls)
-        left = list(range(len(calls)))
-        with translated():
-            for _ in range(2):
-                if not self._save_sha:
-                    self._save_sha = str(await self._redis.script_load(SAVE))
-                    self._count_sha = str(await self._redis.script_load(COUNT))
-                shas = {"save": self._save_sha, "count": self._count_sha}
-                pipeline = self._redis.pipeline(transaction=False)
-                for place in left:
-                    arguments, script = calls[place]
-                    pipeline.evalsha(shas[script], *arguments)
-                for place, answer in zip(
-                    left, await pipeline.execute(raise_on_error=False), strict=True
-                ):
-                    answers[place] = answer
-                left = [place for place in left if isinstance(answers[place], NoScriptError)]
-                if not left:
-                    break
-                self._save_sha = ""
-            for answer in answers:
-                if isinstance(answer, Exception):
-                    raise answer
-            return answers
 
     async def item_positions(self, partitions: Sequence[int]) -> dict[int, int]:
         """The offsets up to which partitions' item statistics stand; -1 before the first."""
@@ -168,8 +140,8 @@ class ProfileStore:
         Returns the positions that stand afterwards: another than the batch's own means that
         nothing was added, because somebody else has counted that partition further.
         """
-        answers = await self._scripts(
-            [(self._count_arguments(batch), "count") for batch in batches]
+        answers = await self._scripts.run(
+            [("count", self._count_arguments(batch)) for batch in batches]
         )
         return [self._offset(answer) for answer in answers]
 

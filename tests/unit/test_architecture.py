@@ -42,6 +42,7 @@ PURE = (
     "services/profile/fold*.py",
     "services/profile/identity.py",
     "services/profile/item_counts.py",
+    "services/profile/items/interest.py",
     "services/profile/moments/*.py",
     "services/profile/prediction.py",
     "services/profile/scenarios/book.py",

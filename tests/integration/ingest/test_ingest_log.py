@@ -13,17 +13,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.ingest.catalogue_tail import catch_up
 from services.ingest.enrich import KnownItems
-from services.ingest.main import build_pipeline
+from services.ingest.main import build_pipeline, catch_up
 from services.ingest.pipeline import Pipeline
 from services.ingest.replay import raw_topics, replay
 from services.ingest.replay_plan import Plan, read_repaired
 from services.ingest.settings import IngestSettings
 from services.profile.verify.check import read_log
 from shared import catalogue
-from shared.bus import GroupConsumer, Producer, Record, Tail, TopicPartition, scan
+from shared.bus import GroupConsumer, Producer, Record, TopicPartition, scan
 from shared.catalogue import ItemChanged
+from shared.catalogue_tail import CatalogueTail
 from shared.events import decode
 from shared.headers import find
 from shared.settings import Settings
@@ -55,10 +55,10 @@ async def pipeline_of(
     async with AsyncExitStack() as stack:
         producer = await stack.enter_async_context(Producer.open(settings))
         items = KnownItems()
-        tail = await stack.enter_async_context(
-            Tail.open(settings, [CATALOGUE.named(settings.namespace)])
-        )
-        await catch_up(tail, items)
+        tail = CatalogueTail(settings, items)
+        following = asyncio.create_task(tail.run())
+        stack.callback(following.cancel)
+        await catch_up(tail)
         pipeline = build_pipeline(settings, IngestSettings(), producer, items)
         consumer = await stack.enter_async_context(
             GroupConsumer.open(
