@@ -147,6 +147,8 @@ async def running_system(
     everything = {
         **environment(settings),
         **{f"ATTUNE_{name.upper()}_PORT": str(port) for name, port in chosen.items()},
+        "ATTUNE_PROFILE_RECOMMEND": base["recommend"],
+        "ATTUNE_PROFILE_RECOMMEND_KEY": keys.server,
         **(variables or {}),
     }
     async with Processes.open(folder / "logs") as processes:

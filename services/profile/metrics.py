@@ -79,3 +79,9 @@ ITEM_CHANGES_LOST: Final = Counter(
     "attune_profile_item_changes_lost_total",
     "Times that a partition was so far behind that changes of items were passed over",
 )
+PAYLOADS: Final = Counter(
+    "attune_profile_payloads_total",
+    "Messages that items were asked for, by what came: items; empty, late, refused, away; resting, "
+    "off: recommend was not asked",
+    ["outcome"],
+)

@@ -1,6 +1,6 @@
 """Settings of the profile service, from `ATTUNE_PROFILE_*`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.settings import FromEnvironment
 
@@ -12,6 +12,9 @@ class ProfileSettings(FromEnvironment):
 
     instance: this member's fixed name in its group, if it should keep its partitions over a
     restart (static membership).
+
+    recommend: address of the recommend service (`http://host:port`), asked for the items of
+    messages; without it they go without. recommend_key: a server key with the scope `recommend`.
     """
 
     prefix = "ATTUNE_PROFILE_"
@@ -20,3 +23,5 @@ class ProfileSettings(FromEnvironment):
     cached: int = 5_000
     batch: int = 2_000
     instance: str = ""
+    recommend: str = ""
+    recommend_key: str = field(default="", repr=False)

@@ -39,6 +39,8 @@ def record_of(
         asked["item"] = context.item
     if context.cart:
         asked["cart"] = context.cart
+    if context.trigger:
+        asked["trigger"] = context.trigger
     if asking.session:
         asked["session"] = asking.session
     moved = None if choice.moved is None else np.round(choice.moved, DIGITS)

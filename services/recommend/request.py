@@ -59,7 +59,7 @@ class Promotions(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields
 class Context(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What the page knows. `item`: the item it shows; `cart`: what lies in the cart, newest first;
     `age`: of who will see it, in years; `identity_token`: proof of who the customer is, where a
-    browser asks."""
+    browser asks; `trigger`: the scenario whose message the offers are for."""
 
     country: Country | None = None
     currency: Money3 | None = None
@@ -67,6 +67,7 @@ class Context(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=Tr
     cart: Items = []
     age: Annotated[int, Meta(ge=0, le=130)] | None = None
     identity_token: Annotated[str, Meta(max_length=4096)] | None = None
+    trigger: Label | None = None
 
 
 class Asking(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -117,7 +118,9 @@ class RecommendRequest(Asking, kw_only=True):
 
 
 _LISTS: Final = {"session", "cart", "exclude"}
-CONTEXT: Final = frozenset({"country", "currency", "item", "cart", "age", "identity_token"})
+CONTEXT: Final = frozenset(
+    {"country", "currency", "item", "cart", "age", "identity_token", "trigger"}
+)
 _FLAGS: Final = {"explain", "validate_only", "context_only"}
 _FILTER: Final = re.compile(r"(\$\S*filters)\[\.\.\.\]")
 _STEP: Final = re.compile(r"\w+")
