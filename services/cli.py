@@ -20,6 +20,10 @@ TARGETS = {
     "profile": Target(
         "services.profile.main:command", "Fold facts into profiles and decide on triggers."
     ),
+    "scenarios": Target(
+        "services.profile.scenarios.main:command",
+        "Check the scenarios file, and see what it would do.",
+    ),
     "recommend": Target(
         "services.recommend.main:command", "Serve offers, and the catalogue's admin endpoints."
     ),

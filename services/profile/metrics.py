@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, Info
 
 FACTS: Final = Counter("attune_profile_facts_total", "Facts delivered, by verdict", ["verdict"])
 MALFORMED: Final = Counter(
@@ -84,4 +84,18 @@ PAYLOADS: Final = Counter(
     "Messages that items were asked for, by what came: items; empty, late, refused, away; resting, "
     "off: recommend was not asked",
     ["outcome"],
+)
+SCENARIOS: Final = Info("attune_profile_scenarios", "The version of the scenarios in force")
+SCENARIOS_REFUSED: Final = Gauge(
+    "attune_profile_scenarios_refused",
+    "1 while the scenarios file is refused and the last good version stays in force",
+)
+SCENARIOS_RELOADS: Final = Counter(
+    "attune_profile_scenarios_reloads_total",
+    "Changes of the scenarios file, by outcome",
+    ["outcome"],
+)
+EXPRESSIONS_FAILED: Final = Counter(
+    "attune_profile_expressions_failed_total",
+    "Conditions and values that failed while they ran, and so counted as false or 0",
 )

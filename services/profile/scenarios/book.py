@@ -24,8 +24,10 @@ class Context(Protocol):
 class Condition(Protocol):
     """A checked CEL expression over a context. variables: the dotted names that it reads."""
 
-    text: str
-    variables: frozenset[str]
+    @property
+    def text(self) -> str: ...
+    @property
+    def variables(self) -> frozenset[str]: ...
 
     def holds(self, context: Context) -> bool:
         """False, and counted, where it fails at run time."""
@@ -34,8 +36,10 @@ class Condition(Protocol):
 class Worth(Protocol):
     """A checked CEL expression that gives minor units."""
 
-    text: str
-    variables: frozenset[str]
+    @property
+    def text(self) -> str: ...
+    @property
+    def variables(self) -> frozenset[str]: ...
 
     def amount(self, context: Context) -> float:
         """0, and counted, where it fails at run time."""
@@ -56,7 +60,7 @@ class OnItem(Struct, frozen=True, kw_only=True):
 class OnTimer(Struct, frozen=True, kw_only=True):
     """A named timer that follows from the profile (`birthday`, `inactive` ...): `days` before it
     (negative: after it), at that minute of the customer's local day; after_ms: for `inactive`;
-    below: for `churn_risk`."""
+    below: for `churn_risk`; at_minute -1: at no certain time of day (`inactive` alone)."""
 
     timer: str
     days: int = 0
@@ -105,12 +109,14 @@ class Segment(Struct, frozen=True, kw_only=True):
 
 class Book(Struct, frozen=True, kw_only=True):
     """All of it. version: as declared, or the content's digest; by_fact: fact type → scenarios;
+    by_name: all of them;
     stages: in their order, the first that holds is the customer's."""
 
     version: str
     policy: Policy
     scenarios: tuple[Scenario, ...]
     by_fact: Mapping[str, tuple[Scenario, ...]]
+    by_name: Mapping[str, Scenario] = {}
     on_items: tuple[Scenario, ...] = ()
     on_timers: tuple[Scenario, ...] = ()
     segments: tuple[Segment, ...] = ()

@@ -1,0 +1,366 @@
+"""scenarios.yaml → Book: what it says once read, and every way in which it is refused."""
+
+import textwrap
+
+import pytest
+
+from services.profile.arbiter.policy import DAY_MS, HOUR_MS, Basis, Budget, Holdout, QuietHours
+from services.profile.scenarios.book import Ask, Book, OnFact, OnItem, OnTimer
+from services.profile.scenarios.nodes import MOST_BYTES
+from services.profile.scenarios.problems import BookRefused, Problem
+from services.profile.scenarios.reading import read
+
+WHOLE = """
+version: spring-1
+zone: Europe/Berlin
+policy:
+  budgets:
+    - {messages: 1, window: 24h}
+    - {messages: 1, window: 14d, tag: discount}
+    - {messages: 2, window: 1w, channel: sms}
+  quiet_hours: {from: "21:00", to: 08:00, channels: [email, push]}
+  purposes:
+    marketing: {basis: consent, opt_in: true}
+    invoice: {basis: contract, transactional: true}
+    news: {basis: legitimate_interest}
+  holdout: {share: 0.05, salt: "2026"}
+  annoyance: 20
+  lost_customer: 2000
+segments:
+  - {name: vip, when: profile.orders >= 5, reassess: [90d, 30d]}
+stages:
+  - {name: lost, when: "profile.days_since_order > 365"}
+scenarios:
+  - name: cart_abandoned
+    on: cart_added
+    when: >
+      profile.cart_items > 0
+      && 'vip' in profile.segments
+    after: 1h
+    recheck: profile.cart_in_stock
+    cooldown: 24h
+    life: 2d
+    purpose: marketing
+    channels: [email, push]
+    tags: [reminder]
+    value: 0.05 * profile.cart_value
+    on_conflict: drop
+    holdout: 0.1
+    style: reminder
+    priority: 70
+    payload: {placement: cart_reminder, n: 4}
+  - {name: price_drop, on: {item_changed: [wished, viewed]}, purpose: news, channels: [email]}
+  - {name: restocked, on: item_changed, purpose: news, channels: [email]}
+  - {name: birthday, on: {timer: birthday, days: 7, at: "09:30"}, purpose: news, channels: [email]}
+  - {name: leaving, on: {timer: churn_risk, below: 0.3}, purpose: news, channels: [email]}
+  - {name: asleep, on: {timer: inactive, after: 30d}, purpose: invoice, channels: [email]}
+"""
+LEAST = """
+scenarios:
+  - name: one
+    on: cart_added
+    purpose: marketing
+    channels: [email]
+"""
+
+
+def book(text: str) -> Book:
+    return read(textwrap.dedent(text).encode())
+
+
+def refused(text: str | bytes) -> list[Problem]:
+    data = text if isinstance(text, bytes) else text.encode()
+    with pytest.raises(BookRefused) as caught:
+        read(data)
+    return list(caught.value.problems)
+
+
+def with_line(line: str) -> str:
+    """The least file with one more line in its scenario: line 7."""
+    return f"{LEAST}    {line}\n"
+
+
+def test_a_whole_file_is_read_as_it_stands() -> None:
+    found = book(WHOLE)
+    policy, first = found.policy, found.scenarios[0]
+    assert (found.version, policy.zone) == ("spring-1", "Europe/Berlin")
+    assert policy.budgets == (
+        Budget(messages=1, window_ms=DAY_MS),
+        Budget(messages=1, window_ms=14 * DAY_MS, tag="discount"),
+        Budget(messages=2, window_ms=7 * DAY_MS, channel="sms"),
+    )
+    assert policy.quiet == QuietHours(
+        begin=21 * 60, end=8 * 60, channels=frozenset(["email", "push"])
+    )
+    assert policy.bases == {
+        "marketing": Basis(name="consent", consent=True, opt_in=True),
+        "invoice": Basis(name="contract", consent=False),
+        "news": Basis(name="legitimate_interest", consent=True),
+    }
+    assert policy.transactional == {"invoice"}
+    assert policy.holdout == Holdout(share=0.05, salt="2026")
+    assert policy.scenario_holdouts == {"cart_abandoned": Holdout(share=0.1, salt="2026")}
+    assert (policy.annoyance, policy.lost_customer) == (20, 2000)
+    assert (first.after_ms, first.life_ms, first.cooldown_ms) == (HOUR_MS, 2 * DAY_MS, DAY_MS)
+    assert (first.channels, first.tags) == (("email", "push"), {"reminder"})
+    assert (first.on_conflict, first.style, first.priority) == ("drop", "reminder", 70)
+    assert first.payload == Ask(placement="cart_reminder", n=4)
+    assert first.when is not None
+    assert first.when.variables == {"profile.cart_items", "profile.segments"}
+    assert first.value is not None
+    assert first.value.text == "0.05 * profile.cart_value"
+    assert (found.segments[0].name, found.segments[0].reassess_ms) == (
+        "vip",
+        (30 * DAY_MS, 90 * DAY_MS),
+    )
+    assert [stage.name for stage in found.stages] == ["lost"]
+
+
+def test_scenarios_are_found_by_what_begins_them() -> None:
+    found = book(WHOLE)
+    assert found.by_fact == {"cart_added": (found.scenarios[0],)}
+    assert [each.on for each in found.on_items] == [
+        OnItem(interest=frozenset(["viewed", "wished"])),
+        OnItem(interest=frozenset(["viewed", "carted", "wished"])),
+    ]
+    assert [each.on for each in found.on_timers] == [
+        OnTimer(timer="birthday", days=7, at_minute=9 * 60 + 30),
+        OnTimer(timer="churn_risk", below=0.3, at_minute=600),
+        OnTimer(timer="inactive", after_ms=30 * DAY_MS, at_minute=-1),
+    ]
+    assert found.by_name["restocked"] is found.scenarios[2]
+
+
+def test_what_is_left_out_has_a_default() -> None:
+    found = book(LEAST)
+    (only,) = found.scenarios
+    assert only.on == OnFact(fact="cart_added")
+    assert (only.life_ms, only.when, only.value, only.payload) == (DAY_MS, None, None, None)
+    assert (found.policy.zone, found.policy.budgets, found.policy.quiet) == ("UTC", (), None)
+    assert set(found.policy.bases) == {"marketing", "service"}
+    assert found.policy.transactional == {"service"}
+
+
+def test_a_version_that_is_not_declared_follows_from_the_content() -> None:
+    assert book(LEAST).version == book(LEAST).version != book(LEAST + "# another\n").version
+    assert len(book(LEAST).version) == 12
+
+
+@pytest.mark.parametrize(
+    ("line", "where", "what", "fix"),
+    [
+        ("chanels: [email]", "", "there is no field chanels", "did you mean channels?"),
+        ("unheard: 1", "", "there is no field unheard", "there are name, on, when"),
+        ("name: two", ".name", "is there twice", "leave one out"),
+        ("after: soon", ".after", "`soon` is no time span", "such as 30m, 24h or 7d"),
+        ("after: -1h", ".after", "`-1h` is no time span", "whole number with s, m, h, d or w"),
+        ("after: 1.5h", ".after", "`1.5h` is no time span", "whole number"),
+        ("after: 24", ".after", "`24` is no time span", "such as 30m"),
+        ("after: [1h]", ".after", "is a list, not a time span", "write a time span"),
+        ("after: {hours: 1}", ".after", "is a mapping, not a time span", "write a time span"),
+        ("after:", ".after", "is empty", "or remove the field"),
+        ("after: 2000d", ".after", "2000d is longer than 365d", "write 365d"),
+        ("life: 0s", ".life", "0s is shorter than 1m, so nothing could be said", "write 1m"),
+        ("life: 91d", ".life", "91d is longer than 90d", "write 90d"),
+        ("cooldown: never", ".cooldown", "`never` is no time span", "such as"),
+        ("tags: reminder", ".tags", "is not a list", "write it as [a, b]"),
+        ("tags: [a, b, a]", ".tags", "a is there twice", "leave one out"),
+        ("tags: [Reminder!]", ".tags.1", "`Reminder!` is not a name", "write a name such as"),
+        ("on_conflict: wait", ".on_conflict", "there is no rule wait", "there are hold, drop"),
+        ("holdout: 1", ".holdout", "1 is too large: a holdout of all sends nothing", "0.9"),
+        ("holdout: -0.1", ".holdout", "-0.1 is too small", "write 0 or more"),
+        ("holdout: .nan", ".holdout", ".nan", "write"),
+        ('holdout: "0.1"', ".holdout", "`0.1` is not a number", "write it without quotes"),
+        ("priority: 1.5", ".priority", "`1.5` is not a whole number", "write a"),
+        ("priority: 101", ".priority", "101 is too large", "write 100 or less"),
+        ("payload: home", ".payload", "is not a mapping", "write its fields"),
+        ("payload: {placement: home}", ".payload", "n is missing", "add it: how many"),
+        ("payload: {placement: home, n: 101}", ".payload.n", "101 is too large", "100 or less"),
+        ("payload: {placement: home, n: 0}", ".payload.n", "0 is too small", "1 or more"),
+        ("payload: {placement: a b, n: 1}", ".payload.placement", "`a b` is not a plac", "such as"),
+        ("when: profile.order > 1", ".when", "no variable profile.order", "profile.orders?"),
+        ("when: profile.orders >", ".when", "it ends too early (at ``)", "add a variable"),
+        ("when: profile.orders", ".when", "a number where true or false", "compare it"),
+        ("value: profile.country", ".value", "a text where a number is needed", "use a number"),
+        ("recheck: event.price > 5", ".recheck", "the event is long past", "ask it in `when`"),
+        ("value: event.price", ".value", "the event is long past", "ask it in `when`"),
+        ("when: item.drop > 5", ".when", "item.drop is not known here", "`on: item_changed`"),
+        ("when: \"'vip' in profile.segments\"", ".when", "`vip` is not among", "declare it under"),
+        ("style: a b", ".style", "`a b` is not a word", "write a word"),
+    ],
+)
+def test_a_wrong_field_is_told_with_its_line_and_a_fix(
+    line: str, where: str, what: str, fix: str
+) -> None:
+    (problem,) = refused(with_line(line))
+    assert (problem.line, problem.where) == (7, f"scenarios.one{where}")
+    assert what in problem.what
+    assert fix in problem.fix
+
+
+@pytest.mark.parametrize(
+    ("on", "where", "what", "fix"),
+    [
+        ("cart_aded", "", "there is no fact cart_aded", "did you mean cart_added?"),
+        ("erasure_requested", "", "there is no fact erasure_requested", ""),
+        ("profile_absorbed", "", "there is no fact profile_absorbed", ""),
+        ("birthday", "", "birthday is a timer", "write {timer: birthday}"),
+        ("{fact: cart_added}", "", "neither a fact, item_changed nor a timer", "write a fact"),
+        ("[cart_added]", "", "is not a mapping", "write its fields"),
+        ("{item_changed: [bought]}", ".item_changed.1", "no interest bought", "there are viewed"),
+        ("{item_changed: []}", ".item_changed", "has 0 entries", "add some"),
+        ("{timer: birthdays}", ".timer", "there is no timer birthdays", "did you mean birthday?"),
+        ("{timer: birthday, day: 7}", "", "the timer birthday has no day", "did you mean days?"),
+        ("{timer: birthday, days: 400}", ".days", "400 is too large", "366 or less"),
+        ("{timer: birthday, days: 7, below: 0.5}", "", "birthday has no below", "it has days, at"),
+        ("{timer: birthday, at: '24:00'}", ".at", "`24:00` is no time of day", '"21:00"'),
+        ("{timer: churn_risk}", "", "the timer churn_risk needs below", "add below: 0.5"),
+        ("{timer: churn_risk, below: 1}", ".below", "1 is too large", "0.999 or less"),
+        ("{timer: inactive}", "", "the timer inactive needs after", "add after: 30d"),
+        ("{timer: inactive, after: 10m}", ".after", "10m is shorter than 1h", "write 1h"),
+    ],
+)
+def test_a_wrong_beginning_is_told(on: str, where: str, what: str, fix: str) -> None:
+    (problem,) = refused(LEAST.replace("cart_added", on))
+    assert (problem.line, problem.where) == (4, f"scenarios.one.on{where}")
+    assert what in problem.what
+    assert fix in problem.fix
+
+
+@pytest.mark.parametrize(
+    ("head", "where", "what", "fix"),
+    [
+        ("zone: Europe/Berln", "zone", "no time zone Europe/Berln", "did you mean Europe/Berlin?"),
+        ("zone: CETX1", "zone", "there is no time zone CETX1", ""),
+        (
+            "policy: {quiet_hours: {from: '21:00', to: '21:00'}}",
+            "policy.quiet_hours.to",
+            "24 h",
+            "",
+        ),
+        ("policy: {quiet_hours: {from: '21:00'}}", "policy.quiet_hours", "to is missing", "add it"),
+        ("policy: {quiet_hours: {from: 9pm, to: '08:00'}}", "policy.quiet_hours.from", "9pm", ""),
+        ("policy: {budgets: [{messages: 1}]}", "policy.budgets.1", "window is missing", "add it"),
+        (
+            "policy: {budgets: [{messages: 1, window: 91d}]}",
+            "policy.budgets.1.window",
+            "91d is longer than 90d, as far back as messages are remembered",
+            "write 90d",
+        ),
+        ("policy: {budgets: [{messages: 1, window: 0s}]}", "policy.budgets.1.window", "1m", "1m"),
+        (
+            "policy: {budgets: [{messages: 65, window: 1d}]}",
+            "policy.budgets.1.messages",
+            "65",
+            "64",
+        ),
+        ("policy: {budgets: [{messages: 0, window: 1d}]}", "policy.budgets.1.messages", "0", "1"),
+        ("policy: {purposes: {Ads: {basis: consent}}}", "policy.purposes", "`Ads` is no name", ""),
+        (
+            "policy: {purposes: {marketing: {basis: consnt}}}",
+            "policy.purposes.marketing.basis",
+            "",
+            "",
+        ),
+        (
+            "policy: {purposes: {marketing: {basis: contract, opt_in: true}}}",
+            "policy.purposes.marketing.opt_in",
+            "a contract asks for no consent",
+            "remove opt_in",
+        ),
+        (
+            "policy: {purposes: {marketing: {basis: consent, opt_in: maybe}}}",
+            "policy.purposes.marketing.opt_in",
+            "`maybe` is neither true nor false",
+            "write true or false",
+        ),
+        ("policy: {holdout: {salt: x}}", "policy.holdout", "share is missing", "add it"),
+        (
+            "policy: {purposes: {ads: {basis: consent}}}",
+            "scenarios.one.purpose",
+            "marketing",
+            "ads",
+        ),
+        ("segments: [{name: vip}]", "segments.vip", "when is missing", "who belongs to it"),
+        ("segments: [{when: 'true'}]", "segments.1", "name is missing", "add it"),
+        (
+            "segments: [{name: vip, when: \"profile.stage == 'x'\"}]",
+            "segments.vip.when",
+            "profile.stage is not known in segments and stages",
+            "write out what it means",
+        ),
+        (
+            "stages: [{name: a, when: 'true'}, {name: a, when: 'true'}]",
+            "stages.a.name",
+            "twice",
+            "",
+        ),
+        ("stages: [{name: a, when: item.price > 1}]", "stages.a.when", "not about one item", ""),
+        ("scenarios: []", "scenarios", "is there twice", "leave one out"),
+    ],
+)
+def test_what_is_wrong_outside_of_scenarios_is_told(
+    head: str, where: str, what: str, fix: str
+) -> None:
+    (problem,) = refused(f"{head}{LEAST}")
+    assert problem.line == (5 if where.startswith("scenarios.one") else problem.line)
+    assert problem.where == where
+    assert what in problem.what
+    assert fix in problem.fix
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "what"),
+    [
+        (b"", 1, "the file is empty"),
+        (b"# nothing\n", 1, "the file is empty"),
+        (b"[]", 1, "is not a mapping"),
+        (b"version: 1\n", 1, "scenarios is missing"),
+        (b"a: 1\nb: [1\nc: 2\n", 3, "YAML cannot be read"),
+        (b"a: 1\n\tb: 2\n", 2, "YAML cannot be read"),
+        (b"a: 1\n---\nb: 2\n", 2, "YAML cannot be read"),
+        (b"a: 1\nb: \xff\n", 2, "not UTF-8"),
+        (b"a: \x00\n", 1, "YAML cannot be read"),
+        (b"a: 1\nb: &x [1]\nc: *x\n", 2, "anchors and aliases"),
+        (b"a: 1\nb: !!python/object/apply:os.system [ls]\n", 2, "tags such as"),
+        (b"a: " + b"[" * 30 + b"]" * 30, 1, "too deeply nested"),
+        (b"a:\n" + b"- 1\n" * 60_000, 50_000, "too many"),
+        (b"#" * (MOST_BYTES + 1), 1, "larger than 1,000,000 bytes"),
+    ],
+)
+def test_what_is_no_yaml_for_a_book_is_refused_whole(data: bytes, line: int, what: str) -> None:
+    (problem,) = refused(data)
+    assert what in problem.what
+    assert abs(problem.line - line) <= (2 if line > 10 else 0)
+
+
+def test_all_that_is_wrong_is_told_at_once_by_line() -> None:
+    text = WHOLE.replace("zone: Europe/Berlin", "zone: Mars/Base").replace(
+        "cart_items > 0", "cart_itms > 0"
+    )
+    text = text.replace("on: cart_added", "on: cart_addd").replace(
+        "[email, push]\n    tags", "[mail]\n    tags"
+    )
+    with pytest.raises(BookRefused) as caught:
+        read(text.encode(), "spring.yaml")
+    assert [problem.line for problem in caught.value.problems] == [3, 23, 25, 32]
+    assert str(caught.value) == (
+        "spring.yaml:3: zone: there is no time zone Mars/Base; "
+        f"{caught.value.problems[0].fix} (and 3 more)"
+    )
+    assert all(line.startswith("spring.yaml:") for line in caught.value.lines)
+
+
+def test_a_condition_over_lines_is_told_by_its_own_line() -> None:
+    text = with_line("when: |\n      profile.orders > 1 &&\n      profile.ordrs > 2\n")
+    (problem,) = refused(text)
+    assert problem.line == 9
+
+
+def test_names_are_taken_once() -> None:
+    again = LEAST.removeprefix("\nscenarios:\n")
+    (problem,) = refused(LEAST + again)
+    assert (problem.line, problem.where) == (7, "scenarios.one.name")
+    assert problem.what == "one is there twice, first in line 3"
+    (problem,) = refused(LEAST.replace("name: one", "name: segments"))
+    assert problem.what == "segments is a reserved name"
