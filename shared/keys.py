@@ -28,7 +28,8 @@ class Keys:
         """Hash, kept until erased. Written by profile (compare-and-set on field `n`).
 
         Fields: n write counter, v view, s state, p positions, d dedupe window, o outbox,
-        t real ms at which the newest folded event was accepted. Erasure deletes it.
+        t real ms at which the newest folded event was accepted, w moments that may come (absent
+        where there are none). Erasure deletes it.
         """
         return f"{self._prefix}{{{identity}}}:profile"
 

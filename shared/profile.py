@@ -62,7 +62,8 @@ class View(Struct, array_like=True):
     back from `clock`; bought_times: in how many orders, empty where in one each; shown: (item,
     times, days since), latest first, at most 32: offered lately, and neither clicked nor bought on
     or after that day; country: as last told; born: year of birth. All of these are empty in a view
-    of version 2.
+    of version 2. segments: names, sorted; stage: of the journey, "" while there is none. Both
+    came later within version 3, whose earlier readers pass over them.
     """
 
     clock: int = 0
@@ -81,6 +82,8 @@ class View(Struct, array_like=True):
     shown: list[tuple[str, int, int]] = []
     country: str | None = None
     born: int | None = None
+    segments: list[str] = []
+    stage: str = ""
 
 
 _encoder = msgspec.msgpack.Encoder()

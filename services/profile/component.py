@@ -7,26 +7,37 @@ named below aside, see docs/state.md). Nothing decays in place: decay is applied
 Times are epoch ms (UTC); days are `at // 86_400_000`, weeks `day // 7`.
 """
 
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct, field
 
-from services.profile.registers import CartMark, Consent, Mark, Touch, Trait
+from services.profile.registers import (
+    CartMark,
+    Checkout,
+    Consent,
+    Feedback,
+    Mark,
+    Occasion,
+    Touch,
+    Trait,
+    insert_touch,
+    write_latest,
+    write_mark,
+)
 from services.profile.shown import SHOWN_DAYS, Shown, forget_shown, note_shown
 
 DAY_MS: Final = 86_400_000
 DAYS_KEPT: Final = 31
 WEEKS_KEPT: Final = 26
-RECENT_KEPT: Final = 16
 BOUGHT_KEPT: Final = 200
-MARKS_KEPT: Final = 100
 TRAITS_KEPT: Final = 50
 CONSENTS_KEPT: Final = 50
+OCCASIONS_KEPT: Final = 16
+FEEDBACK_KEPT: Final = 8
+ORDERS_KEPT: Final = 8
 VALUES_KEPT: Final = 16
 """Affinity values a field keeps; beyond it the least recently touched is dropped."""
-
-_V = TypeVar("_V", Mark, CartMark)
 
 
 class Component(Struct, array_like=True):
@@ -36,7 +47,10 @@ class Component(Struct, array_like=True):
     AFFINITY_FIELDS → value → week → weight; recent: newest first; cart: item → quantity register;
     wishes, dismissed: item → 1 or 0; bought: item → time last bought; revenue, refunded:
     currency → minor units; consents: `purpose|channel` → Consent; again: item → orders of it
-    beside the first.
+    beside the first; since: item of `again` → time first bought, where that is known; occasions:
+    by name; feedback: by kind; checkout: None once an order is not older; progress: order → what
+    was heard of it last; latest: kind of fact (see `registers`) → its latest time;
+    seen_at: latest event time of what the shopper did, not the shop or a tool.
     """
 
     first_at: int = 0
@@ -61,6 +75,13 @@ class Component(Struct, array_like=True):
     paused: Mark = Mark(0, 0, 0)
     again: dict[str, int] = field(default_factory=dict)
     shown: Shown = field(default_factory=dict)
+    since: dict[str, int] = field(default_factory=dict)
+    occasions: dict[str, Occasion] = field(default_factory=dict)
+    feedback: dict[str, Feedback] = field(default_factory=dict)
+    checkout: Checkout | None = None
+    progress: dict[str, Mark] = field(default_factory=dict)
+    latest: dict[int, int] = field(default_factory=dict)
+    seen_at: int = 0
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -87,20 +108,26 @@ def earliest(one: int, other: int) -> int:
     return min(one, other) if one and other else one or other
 
 
-def newest_marks(marks: dict[str, _V], kept: int = MARKS_KEPT) -> None:
-    """Drops the oldest registers beyond `kept`."""
-    while len(marks) > kept:
-        del marks[min(marks, key=lambda item: (marks[item], item))]
+def write_bought(
+    component: Component, item: str, at: int, again: int = 0, since: int | None = None
+) -> None:
+    """Adds an order of an item, and `again` further ones that are not later, the first `since`.
 
-
-def write_bought(component: Component, item: str, at: int, again: int = 0) -> None:
-    """Adds an order of an item, and `again` further ones that are not later."""
+    Where it is not known since when one of both has bought it again, it stays unknown.
+    """
+    first = since if again else at
     standing = component.bought.get(item)
     if standing is not None:
+        mine = component.since.get(item) if item in component.again else standing
+        first = None if first is None or mine is None else min(first, mine)
         again, at = again + 1, max(at, standing)
     component.bought[item] = at
     if again:
         add(component.again, item, again)
+        if first is None:
+            component.since.pop(item, None)
+        else:
+            component.since[item] = first
 
 
 def settle_bought(component: Component) -> None:
@@ -111,6 +138,7 @@ def settle_bought(component: Component) -> None:
         for item in sorted(bought, key=lambda item: (bought[item], item))[:excess]:
             del bought[item]
             component.again.pop(item, None)
+            component.since.pop(item, None)
     settle_cart(component)
     for item in [item for item in shown if item in bought]:
         forget_shown(shown, item, bought[item] // DAY_MS)
@@ -127,25 +155,6 @@ def newest_values(values: dict[str, dict[int, int]]) -> None:
     """Drops the affinity values touched longest ago beyond VALUES_KEPT."""
     while len(values) > VALUES_KEPT:
         del values[min([(max(weeks), value) for value, weeks in values.items()])[1]]
-
-
-def newest_traits(traits: dict[str, Trait]) -> None:
-    """Drops the traits set longest ago beyond TRAITS_KEPT."""
-    while len(traits) > TRAITS_KEPT:
-        del traits[min(traits, key=lambda name: (traits[name].at, traits[name].tie, name))]
-
-
-def insert_touch(recent: list[Touch], touch: Touch) -> None:
-    """Puts a touch in its place in a newest-first list of at most RECENT_KEPT."""
-    place = 0
-    for place, other in enumerate(recent):  # noqa: B007  (most touches are the newest)
-        if touch > other:
-            break
-    else:
-        place = len(recent)
-    if place < RECENT_KEPT:
-        recent.insert(place, touch)
-        del recent[RECENT_KEPT:]
 
 
 def advance(component: Component, at: int) -> None:
@@ -190,29 +199,29 @@ def merge(into: Component, other: Component) -> None:
     _merge_buckets(into, other)
     for touch in other.recent:
         insert_touch(into.recent, touch)
-    _merge_marks(into.cart, other.cart)
-    _merge_marks(into.wishes, other.wishes)
-    _merge_marks(into.dismissed, other.dismissed)
+    _merge_registers(into, other)
     for item, at in other.bought.items():
-        write_bought(into, item, at, other.again.get(item, 0))
+        write_bought(into, item, at, other.again.get(item, 0), other.since.get(item))
     settle_bought(into)
     for item, days in other.shown.items():
         for day, times in days.items():
             write_shown(into, item, day, times)
     _merge_orders(into, other)
-    for name, trait in other.traits.items():
-        write_trait(into, name, trait)
+    write_checkout(into, other.checkout)
     for key, consent in other.consents.items():
         write_consent(into, key, consent)
     into.paused = max(into.paused, other.paused)
 
 
-def write_trait(component: Component, name: str, trait: Trait) -> None:
-    """Sets a trait unless a later one stands."""
-    standing = component.traits.get(name)
-    if standing is None or (standing.at, standing.tie) < (trait.at, trait.tie):
-        component.traits[name] = trait
-        newest_traits(component.traits)
+def write_checkout(component: Component, checkout: Checkout | None) -> None:
+    """Keeps the latest checkout, and none that an order has followed."""
+    standing = component.checkout
+    if checkout is not None and (
+        standing is None or (standing.at, standing.event_id) < (checkout.at, checkout.event_id)
+    ):
+        component.checkout = standing = checkout
+    if standing is not None and standing.at <= component.last_order_at:
+        component.checkout = None
 
 
 def write_consent(component: Component, key: str, other: Consent) -> None:
@@ -253,12 +262,24 @@ def _merge_buckets(into: Component, other: Component) -> None:
         newest_values(into.affinities.get(index, {}))
 
 
-def _merge_marks(into: dict[str, _V], other: dict[str, _V]) -> None:
-    for item, mark in other.items():
-        standing = into.get(item)
-        if standing is None or standing < mark:
-            into[item] = mark
-    newest_marks(into)
+def _merge_registers(into: Component, other: Component) -> None:
+    for item, cart in other.cart.items():
+        write_mark(into.cart, item, cart)
+    for item, wish in other.wishes.items():
+        write_mark(into.wishes, item, wish)
+    for item, dismissal in other.dismissed.items():
+        write_mark(into.dismissed, item, dismissal)
+    for order, heard in other.progress.items():
+        write_mark(into.progress, order, heard, ORDERS_KEPT)
+    for name, trait in other.traits.items():
+        write_latest(into.traits, name, trait, TRAITS_KEPT)
+    for name, occasion in other.occasions.items():
+        write_latest(into.occasions, name, occasion, OCCASIONS_KEPT)
+    for kind, feedback in other.feedback.items():
+        write_latest(into.feedback, kind, feedback, FEEDBACK_KEPT)
+    for code, at in other.latest.items():
+        into.latest[code] = max(into.latest.get(code, 0), at)
+    into.seen_at = max(into.seen_at, other.seen_at)
 
 
 def _merge_orders(into: Component, other: Component) -> None:

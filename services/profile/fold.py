@@ -9,22 +9,37 @@ from typing import Any, Final
 from services.profile.component import (
     DAY_MS,
     DAYS_KEPT,
+    FEEDBACK_KEPT,
+    OCCASIONS_KEPT,
+    ORDERS_KEPT,
+    TRAITS_KEPT,
     WEEKS_KEPT,
     Component,
     add,
     advance,
     earliest,
-    insert_touch,
-    newest_marks,
     newest_values,
     settle_bought,
     settle_cart,
     write_bought,
+    write_checkout,
     write_consent,
     write_shown,
-    write_trait,
 )
-from services.profile.registers import CartMark, Consent, Mark, Touch, Trait
+from services.profile.fold_kinds import CODES, LATEST, PROGRESS, TOLD
+from services.profile.registers import (
+    CartMark,
+    Checkout,
+    Consent,
+    Feedback,
+    Mark,
+    Occasion,
+    Touch,
+    Trait,
+    insert_touch,
+    write_latest,
+    write_mark,
+)
 from shared import events as facts
 from shared.profile import BOUGHT, CARTED, CLICKED, KIND_WEIGHTS, VIEWED, WISHED, price_band
 
@@ -35,32 +50,6 @@ MAX_TRAIT_NAME_CHARS: Final = 128
 _LEAST_TRAIT: Final = -(2**63)
 _GREATEST_TRAIT: Final = 2**64 - 1
 MARKETING: Final = "marketing"
-
-CODES: Final = {
-    kind: code
-    for code, kind in enumerate(
-        (
-            facts.ItemViewed,
-            facts.CartAdded,
-            facts.CartRemoved,
-            facts.Purchased,
-            facts.Refunded,
-            facts.OfferShown,
-            facts.OfferClicked,
-            facts.OfferDismissed,
-            facts.Searched,
-            facts.ListViewed,
-            facts.PageViewed,
-            facts.WishlistAdded,
-            facts.CheckoutStarted,
-            facts.MessageSent,
-            facts.MessageOpened,
-            facts.MessageClicked,
-        ),
-        start=1,
-    )
-}
-"""Fact type → the small number it is counted under. Append only: states in Redis hold them."""
 
 
 def fold(component: Component, fact: facts.Fact, tie: int, *, authenticated: bool) -> None:
@@ -76,6 +65,8 @@ def fold(component: Component, fact: facts.Fact, tie: int, *, authenticated: boo
         component.sessions += 1
     advance(component, at)
     component.events += 1
+    if at > component.seen_at and type(fact) not in TOLD:
+        component.seen_at = at
     code = CODES.get(type(fact))
     if code is not None:
         add(component.totals, code, 1)
@@ -116,13 +107,6 @@ def _affinity(component: Component, fact: Any, at: int, weight: int) -> None:
                 newest_values(values)
 
 
-def _mark(marks: dict[str, Mark], item: str, mark: Mark) -> None:
-    standing = marks.get(item)
-    if standing is None or standing < mark:
-        marks[item] = mark
-        newest_marks(marks)
-
-
 def _viewed(component: Component, fact: facts.ItemViewed, at: int, tie: int) -> None:
     _interest(component, fact, at, tie, VIEWED)
 
@@ -137,7 +121,7 @@ def _shown(component: Component, fact: facts.OfferShown, at: int, tie: int) -> N
 
 
 def _dismissed(component: Component, fact: facts.OfferDismissed, at: int, tie: int) -> None:
-    _mark(component.dismissed, fact.item, Mark(at, tie, 1))
+    write_mark(component.dismissed, fact.item, Mark(at, tie, 1))
 
 
 def _carted(component: Component, fact: facts.CartAdded, at: int, tie: int) -> None:
@@ -150,20 +134,17 @@ def _uncarted(component: Component, fact: facts.CartRemoved, at: int, tie: int) 
 
 
 def _cart(component: Component, item: str, mark: CartMark) -> None:
-    standing = component.cart.get(item)
-    if standing is None or standing < mark:
-        component.cart[item] = mark
-        newest_marks(component.cart)
+    write_mark(component.cart, item, mark)
     settle_cart(component)
 
 
 def _wished(component: Component, fact: facts.WishlistAdded, at: int, tie: int) -> None:
-    _mark(component.wishes, fact.item, Mark(at, tie, 1))
+    write_mark(component.wishes, fact.item, Mark(at, tie, 1))
     _interest(component, fact, at, tie, WISHED)
 
 
 def _unwished(component: Component, fact: facts.WishlistRemoved, at: int, tie: int) -> None:
-    _mark(component.wishes, fact.item, Mark(at, tie, 0))
+    write_mark(component.wishes, fact.item, Mark(at, tie, 0))
 
 
 def _purchased(component: Component, fact: facts.Purchased, at: int, tie: int) -> None:
@@ -172,19 +153,44 @@ def _purchased(component: Component, fact: facts.Purchased, at: int, tie: int) -
     component.last_order_at = max(component.last_order_at, at)
     add(component.revenue, fact.currency, fact.total)
     if fact.country:
-        write_trait(component, "country", Trait(at, tie, fact.country))
+        write_latest(component.traits, "country", Trait(at, tie, fact.country), TRAITS_KEPT)
     # not a set: the same log is to give the same bytes
     for item in dict.fromkeys(line.item for line in fact.lines):
         write_bought(component, item, at)
     for line in fact.lines:
         _affinity(component, line, at, KIND_WEIGHTS[BOUGHT])
     settle_bought(component)
+    write_checkout(component, None)
     for line in fact.lines[:5]:
         insert_touch(component.recent, Touch(at, tie, BOUGHT, line.item))
 
 
 def _refunded(component: Component, fact: facts.Refunded, at: int, tie: int) -> None:
     add(component.refunded, fact.currency, fact.total)
+    _progress(component, fact, at, tie)
+
+
+def _progress(component: Component, fact: facts.OrderFact, at: int, tie: int) -> None:
+    write_mark(component.progress, fact.order, Mark(at, tie, PROGRESS[type(fact)]), ORDERS_KEPT)
+
+
+def _checkout(component: Component, fact: facts.CheckoutStarted, at: int, tie: int) -> None:
+    write_checkout(component, Checkout(at, fact.event_id, fact.total, fact.currency or ""))
+
+
+def _occasion(component: Component, fact: facts.OccasionSaved, at: int, tie: int) -> None:
+    occasion = Occasion(at, tie, fact.month, fact.day, fact.relation or "")
+    write_latest(component.occasions, fact.name, occasion, OCCASIONS_KEPT)
+
+
+def _feedback(component: Component, fact: facts.FeedbackGiven, at: int, tie: int) -> None:
+    feedback = Feedback(at, tie, fact.score)
+    write_latest(component.feedback, fact.kind, feedback, FEEDBACK_KEPT)
+
+
+def _latest(component: Component, fact: facts.Fact, at: int, tie: int) -> None:
+    kind = LATEST[type(fact)]
+    component.latest[kind] = max(component.latest.get(kind, 0), at)
 
 
 def _traits(
@@ -192,7 +198,7 @@ def _traits(
 ) -> None:
     for name, value in sorted(fact.traits.items()):
         if len(name) <= MAX_TRAIT_NAME_CHARS and _fits(value):
-            write_trait(component, name, Trait(at, tie, value))
+            write_latest(component.traits, name, Trait(at, tie, value), TRAITS_KEPT)
 
 
 def _fits(value: Any) -> bool:
@@ -241,4 +247,12 @@ _HANDLERS: Final[dict[type[facts.Fact], Callable[[Component, Any, int, int], Non
     facts.Identified: _traits,
     facts.ProfilingPaused: _paused,
     facts.MessageUnsubscribed: _unsubscribed,
+    facts.CheckoutStarted: _checkout,
+    facts.OccasionSaved: _occasion,
+    facts.FeedbackGiven: _feedback,
+    facts.OrderShipped: _progress,
+    facts.OrderDelayed: _progress,
+    facts.OrderDelivered: _progress,
+    facts.ItemRated: _latest,
+    facts.SupportContacted: _latest,
 }

@@ -3,7 +3,7 @@
 Invariant: an event changes an identity exactly once, however often it is delivered. Two guards
 stand here: position (an offset at or below it was folded) and the event-id window; what the system
 itself states has one more, in the state, that outlasts the window. What must follow from a fact
-(a component for the owner) goes into the outbox of the same write.
+(a component for the owner) goes into the outbox of the same write; what the log has leaves it.
 """
 
 import hashlib
@@ -13,15 +13,24 @@ from typing import Final, NamedTuple, get_args
 from msgspec import Struct
 
 from services.profile.absorbing import judge_part, note_absorbed, note_handed, through_offset
-from services.profile.component import Component, insert_touch, merge, pack, unpack
+from services.profile.component import Component, merge, pack, unpack
+from services.profile.contact import (
+    Stated,
+    note_arm,
+    note_decided,
+    note_response,
+    note_segment,
+    note_stage,
+)
 from services.profile.fold import SESSION_IDLE_MS, fold
-from services.profile.state import LINKED, SENDS_KEPT, Decided, Profile
+from services.profile.moments.waiting import Waiting
+from services.profile.registers import insert_touch
+from services.profile.state import LINKED, Profile
 from services.profile.window import Verdict, Window, digest
 from shared import events as facts
 
 TIE_MASK: Final = 0xFFFFFFFF
 CUSTOMER_PREFIX: Final = "c:"
-_OWN_GUARDS: Final = (facts.ProfileAbsorbed, facts.MessageDecided)
 _SYSTEM_FACTS: Final = frozenset(get_args(facts.SystemFact))
 """As a set, because asking a union costs with each of its members."""
 
@@ -40,7 +49,7 @@ class Identity:
     """Everything that one hash in Redis holds. `positions`: partition → last offset folded.
 
     counter: the compare-and-set counter as loaded; accepted_at: real ms at which the newest
-    folded event was accepted.
+    folded event was accepted; waiting: moments that may come, no part of what equality means.
     """
 
     key: str
@@ -50,6 +59,7 @@ class Identity:
     window: Window = field(default_factory=Window)
     outbox: list[OutboxEntry] = field(default_factory=list)
     accepted_at: int = 0
+    waiting: list[Waiting] = field(default_factory=list)
 
     @property
     def is_customer(self) -> bool:
@@ -83,66 +93,84 @@ def apply(identity: Identity, delivery: Delivery) -> Verdict:
     if offset <= identity.positions.get(partition, -1):
         return Verdict.DUPLICATE if verdict is Verdict.DUPLICATE else Verdict.REDELIVERED
     identity.positions[partition] = offset
-    if isinstance(fact, _OWN_GUARDS):
-        verdict = _judge_own(identity, fact, verdict)
+    if type(fact) in _SYSTEM_FACTS:
+        verdict = _judge_own(identity, fact, mark, verdict)
     if verdict is not Verdict.NEW:
         return Verdict.EARLY if verdict is Verdict.EARLY else Verdict.DUPLICATE
     if identity.window.remember(mark, offset, fact.received_at):
         identity.profile.overflowed = True
     identity.accepted_at = max(identity.accepted_at, accepted_at)
     if identity.is_customer:
-        _apply_to_customer(identity, fact, mark & TIE_MASK, offset)
+        _apply_to_customer(identity, fact, mark, offset)
     else:
         _apply_to_visitor(identity, fact, mark & TIE_MASK, f"{partition}/{offset}")
     return Verdict.NEW
 
 
-def _judge_own(
-    identity: Identity, fact: facts.ProfileAbsorbed | facts.MessageDecided, verdict: Verdict
-) -> Verdict:
+def _judge_own(identity: Identity, fact: facts.AnyFact, mark: int, verdict: Verdict) -> Verdict:
     """The guards that outlast the event-id window, for what the system itself states."""
-    if isinstance(fact, facts.MessageDecided):
-        # Whatever the verdict: the log has it, so it need not be stated any more.
+    if isinstance(fact, facts.ProfileAbsorbed):
+        return judge_part(identity.profile, fact) if verdict is Verdict.NEW else verdict
+    # Whatever the verdict: the log has it, so it need not be stated any more.
+    if identity.is_customer and identity.outbox:
         identity.outbox = [entry for entry in identity.outbox if entry.fact_id != fact.event_id]
-        decided = identity.profile.decided.get(fact.scenario)
-        if fact.due is not None and decided is not None and fact.due <= decided.due:
-            return Verdict.DUPLICATE
-    elif verdict is Verdict.NEW:
-        return judge_part(identity.profile, fact)
+    if not isinstance(fact, facts.MessageDecided):
+        return verdict
+    identity.waiting = [
+        waiting
+        for waiting in identity.waiting
+        if waiting.scenario != fact.scenario or trigger_id(identity, waiting) != fact.trigger_id
+    ]
+    contact = identity.profile.contact
+    if contact.knows(mark) or contact.has_sent(fact.trigger_id):
+        return Verdict.DUPLICATE
     return verdict
+
+
+def trigger_id(identity: Identity, waiting: Waiting) -> str:
+    """The id of the trigger that a waiting moment becomes when it is decided."""
+    return stable_id(waiting.scenario, identity.key, waiting.cause)
 
 
 def is_first_word(identity: Identity, delivery: Delivery, verdict: Verdict) -> bool:
     """Whether a delivered decision is the first with its id in the log: only that one may speak.
 
-    Where the event-id window has forgotten it, the state still knows the latest of each scenario;
-    an earlier one was published before the latest was stated.
+    Where the event-id window has forgotten it, the state still knows the latest ones; those before
+    were published, or had expired, before the latest were stated.
     """
     if verdict is not Verdict.REDELIVERED:
         return verdict is Verdict.NEW
-    fact, _, offset, _ = delivery
-    if identity.window.judge(digest(fact.event_id), offset) is Verdict.REDELIVERED:
+    mark, offset = digest(delivery.fact.event_id), delivery.offset
+    if identity.window.judge(mark, offset) is Verdict.REDELIVERED:
         return True
-    latest = identity.profile.decided.values()
-    return any(decided.offset == offset for decided in latest)
+    return Stated(mark, offset) in identity.profile.contact.stated
 
 
-def _apply_to_customer(identity: Identity, fact: facts.AnyFact, tie: int, offset: int) -> None:
+def _apply_to_customer(identity: Identity, fact: facts.AnyFact, mark: int, offset: int) -> None:
     profile = identity.profile
     if isinstance(fact, facts.ProfileAbsorbed):
         merge(profile.component, unpack(fact.component))
         note_absorbed(profile, fact.anonymous, through_offset(fact))
-    elif isinstance(fact, facts.MessageDecided):
-        due = fact.due or fact.occurred_at
-        decided = profile.decided.get(fact.scenario)
-        if decided is None or due > decided.due:
-            profile.decided[fact.scenario] = Decided(due, offset)
-        if fact.verdict == "send":
-            profile.sends = sorted((*profile.sends, fact.occurred_at), reverse=True)[:SENDS_KEPT]
-    elif type(fact) not in _SYSTEM_FACTS:
-        fold(profile.component, fact, tie, authenticated=True)
+    elif type(fact) in _SYSTEM_FACTS:
+        _note_own(profile, fact, mark, offset)
+    else:
+        fold(profile.component, fact, mark & TIE_MASK, authenticated=True)
         if isinstance(fact, facts.Identified):
             note_absorbed(profile, fact.anonymous, LINKED)
+        elif isinstance(fact, facts.MessageFact):
+            note_response(profile.contact, fact)
+
+
+def _note_own(profile: Profile, fact: facts.AnyFact, mark: int, offset: int) -> None:
+    contact = profile.contact
+    if isinstance(fact, facts.MessageDecided):
+        note_decided(contact, fact, mark, offset)
+    elif isinstance(fact, facts.ArmAssigned):
+        note_arm(contact, fact)
+    elif isinstance(fact, facts.SegmentEntered | facts.SegmentLeft):
+        note_segment(contact, fact)
+    elif isinstance(fact, facts.StageChanged):
+        note_stage(contact, fact)
 
 
 def _apply_to_visitor(identity: Identity, fact: facts.AnyFact, tie: int, through: str) -> None:

@@ -11,22 +11,12 @@ import msgspec
 from msgspec import Struct, field
 
 from services.profile.component import Component
+from services.profile.contact import Contact
 from services.profile.registers import Touch
 
-STATE_VERSION: Final = 3
-SENDS_KEPT: Final = 16
+STATE_VERSION: Final = 4
 LINKED: Final = -1
 """Absorbed up to nowhere: the login is known, nothing has been handed over yet."""
-
-
-class Decided(Struct, array_like=True, frozen=True):
-    """The latest decision of one scenario: its due (or decision) time in ms, where it was folded.
-
-    offset: of the first fact that said so; only that one's trigger is ever published.
-    """
-
-    due: int
-    offset: int
 
 
 class Profile(Struct, array_like=True):
@@ -36,9 +26,9 @@ class Profile(Struct, array_like=True):
     running session's touches, newest first (the counts went to the owner); active_at: its latest
     event time, ms; absorbed: the anonymous ids that logged in as this customer, each with the
     greatest offset (of the visitor's partition) up to which it was absorbed, LINKED where only the
-    login is known; decided: scenario → its latest decision; sends: times of the latest messages,
-    newest first; overflowed: the event-id window ran over at least once; handed: on a visitor,
-    the customers its facts went to, each with the offset of the last one.
+    login is known; contact: of a known customer, what was said and how it was taken; overflowed:
+    the event-id window ran over at least once; handed: on a visitor, the customers its facts went
+    to, each with the offset of the last one.
     """
 
     component: Component = field(default_factory=Component)
@@ -46,8 +36,7 @@ class Profile(Struct, array_like=True):
     trail: list[Touch] = field(default_factory=list)
     active_at: int = 0
     absorbed: dict[str, int] = field(default_factory=dict)
-    decided: dict[str, Decided] = field(default_factory=dict)
-    sends: list[int] = field(default_factory=list)
+    contact: Contact = field(default_factory=Contact)
     overflowed: bool = False
     handed: dict[str, int] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""Version 3 of how a profile lies in Redis: what `store` packs and unpacks. Pure.
+"""Version 4 of how a profile lies in Redis: what `store` packs and unpacks. Pure.
 
 Invariant: what is unpacked equals what was packed, and packing that again gives the same bytes.
 What the view says already (names, recent touches, counts) the state does not repeat, nor the ties
@@ -7,44 +7,49 @@ window of the same write. Times are distances back from the view's clock, None f
 day and week are one table of half bytes. docs/adr/0009 says why. Version 2 lacks what comes last.
 """
 
-from itertools import accumulate, chain, islice
+from itertools import accumulate, islice
 from operator import sub
 from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
-from services.profile.columns import (
-    Column,
-    pack_column,
-    pack_halves,
-    unpack_column,
-    unpack_halves,
-)
+from services.profile.columns import Column, pack_column, unpack_column
 from services.profile.component import DAY_MS, Component
-from services.profile.registers import CartMark, Consent, Mark, Touch, Trait
-from services.profile.shown import Shown
-from services.profile.state import STATE_VERSION, Decided, Profile
+from services.profile.contact import Contact, contact_of
+from services.profile.contact_format import PackedContact, pack_contact, trimmed, unpack_contact
+from services.profile.counts_format import pack_counts, pack_shown, unpack_counts, unpack_shown
+from services.profile.registers import (
+    CartMark,
+    Checkout,
+    Consent,
+    Feedback,
+    Mark,
+    Occasion,
+    Touch,
+    Trait,
+)
+from services.profile.state import STATE_VERSION, Profile
 from services.profile.state_v1 import START_V1, read_profile_v1, read_window_v1
 from services.profile.view import project
 from services.profile.window import Window
 from shared.packed import pack, unpack
 from shared.profile import View, decode_view, encode_view
 
-_flatten: Final = chain.from_iterable
-
 
 class _State(Struct, array_like=True):
     """The state beside its view; the order of fields is the format.
 
     days: how many there are; values: index into AFFINITY_FIELDS → how many; halves, wide: the table
-    of `_pack_counts`; names: all values, field by field; older: the touches that the
+    of `pack_counts`; names: all values, field by field; older: the touches that the
     view does not show; places: in the window, of the ties of the view's touches and then of the
     older ones, 0 for those of `ties`; bought: times in the view's order, each as its distance from
     the one before; cart: of the view's items, when added, by
     which event, how many; emptied: the cart's tombstones; hidden: an owned
     visitor's touches that are not its trail, or an unowned one's trail; shown: by place in the
-    view, of those that it does not say all of; clicked: those that it does not show, with the day.
+    view, of those that it does not say all of; clicked: those that it does not show, with the day;
+    since: of what was bought again, in the view's order, one more than the time from the first
+    purchase to the last, 0 where that is not known. What is empty at the end is left out.
     """
 
     first_at: int | None
@@ -72,17 +77,25 @@ class _State(Struct, array_like=True):
     traits: dict[str, Trait]
     consents: dict[str, Consent]
     paused: Mark
-    active_at: int | None
-    absorbed: dict[str, int]
-    decided: dict[str, Decided]
-    sends: list[int]
-    overflowed: bool
-    handed: dict[str, int]
+    active_at: int | None = None
+    absorbed: dict[str, int] = {}
+    decided: dict[str, tuple[int, int]] = {}
+    sends: list[int] = []
+    overflowed: bool = False
+    handed: dict[str, int] = {}
     shown: dict[int, dict[int, int]] = {}
     clicked: dict[str, int] = {}
+    contact: PackedContact | None = None
+    since: Column = b""
+    checkout: Checkout | None = None
+    progress: dict[str, Mark] = {}
+    occasions: dict[str, Occasion] = {}
+    feedback: dict[str, Feedback] = {}
+    latest: dict[int, int] = {}
+    unseen: int | None = None
 
 
-_READABLE: Final = (2, STATE_VERSION)
+_READABLE: Final = (2, 3, STATE_VERSION)
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_State)
 
@@ -121,13 +134,13 @@ def _flat(profile: Profile, view: View, window: Window) -> tuple[Any, ...]:
     touches = profile.trail if owned else component.recent
     bought = [component.bought[item] for item in view.bought]
     cart = [component.cart[item] for item in view.cart]
-    return (
+    return trimmed(
         _distance(clock, component.first_at),
         _distance(clock, component.last_at),
         component.sessions,
         component.totals,
         len(component.days),
-        *_pack_counts(component),
+        *pack_counts(component),
         *_pack_touches(touches, view, window),
         component.recent if owned else profile.trail,
         pack_column(list(map(sub, [clock, *bought], bought))),
@@ -144,11 +157,19 @@ def _flat(profile: Profile, view: View, window: Window) -> tuple[Any, ...]:
         component.paused,
         _distance(clock, profile.active_at),
         profile.absorbed,
-        profile.decided,
-        profile.sends,
+        {},
+        [],
         profile.overflowed,
         profile.handed,
-        *_pack_shown(component.shown, view),
+        *pack_shown(component.shown, view),
+        pack_contact(profile.contact, view) or None,
+        _pack_since(component, view),
+        component.checkout,
+        component.progress,
+        component.occasions,
+        component.feedback,
+        component.latest,
+        component.last_at - component.seen_at or None,
     )
 
 
@@ -164,18 +185,15 @@ def _pack_touches(
     )
 
 
-def _pack_shown(shown: Shown, view: View) -> tuple[dict[int, dict[int, int]], dict[str, int]]:
-    seen = [shown[item] for item, _, _ in view.shown]
-    clicked = {item: max(days) for item, days in shown.items() if not any(days.values())}
-    return {place: days for place, days in enumerate(seen) if len(days) > 1}, clicked
-
-
-def _shown(state: _State, view: View, today: int) -> Shown:
-    shown = {
-        item: state.shown.get(place) or {today - age: times}
-        for place, (item, times, age) in enumerate(view.shown)
-    }
-    return shown | {item: {day: 0} for item, day in state.clicked.items()}
+def _pack_since(component: Component, view: View) -> Column:
+    bought, since = component.bought, component.since
+    return pack_column(
+        [
+            bought[item] - since[item] + 1 if item in since else 0
+            for item, times in zip(view.bought, view.bought_times, strict=False)
+            if times > 1
+        ]
+    )
 
 
 def _distance(clock: int, at: int) -> int | None:
@@ -194,18 +212,29 @@ def _profile(state: _State, view: View, window: Window) -> Profile:
         trail=trail,
         active_at=_time(view.clock, state.active_at),
         absorbed=state.absorbed,
-        decided=state.decided,
-        sends=state.sends,
+        contact=_contact(state, view),
         overflowed=state.overflowed,
         handed=state.handed,
     )
 
 
+def _contact(state: _State, view: View) -> Contact:
+    if state.contact is not None:
+        return unpack_contact(state.contact, view)
+    return contact_of({name: due for name, (due, _) in state.decided.items()}, state.sends)
+
+
 def _component(state: _State, view: View, recent: list[Touch]) -> Component:
     clock = view.clock
     last_at = _time(clock, state.last_at)
-    bought = accumulate(unpack_column(state.bought, len(view.bought)), sub, initial=clock)
-    days, affinities = _unpack_counts(state, last_at // DAY_MS)
+    times = accumulate(unpack_column(state.bought, len(view.bought)), sub, initial=clock)
+    bought = dict(zip(view.bought, islice(times, 1, None), strict=True))
+    again = {
+        item: orders - 1
+        for item, orders in zip(view.bought, view.bought_times, strict=False)
+        if orders > 1
+    }
+    days, affinities = unpack_counts(state, last_at // DAY_MS)
     return Component(
         first_at=_time(clock, state.first_at),
         last_at=last_at,
@@ -218,7 +247,7 @@ def _component(state: _State, view: View, recent: list[Touch]) -> Component:
         cart=_cart(state, view),
         wishes=state.wishes,
         dismissed=state.dismissed,
-        bought=dict(zip(view.bought, islice(bought, 1, None), strict=True)),
+        bought=bought,
         orders=view.orders,
         first_order_at=_time(clock, state.first_order_at),
         last_order_at=_time(clock, state.last_order_at),
@@ -227,12 +256,19 @@ def _component(state: _State, view: View, recent: list[Touch]) -> Component:
         traits=state.traits,
         consents=state.consents,
         paused=state.paused,
-        again={
-            item: times - 1
-            for item, times in zip(view.bought, view.bought_times, strict=False)
-            if times > 1
+        again=again,
+        shown=unpack_shown(state, view, last_at // DAY_MS),
+        since={
+            item: bought[item] + 1 - further
+            for item, further in zip(again, unpack_column(state.since, len(again)), strict=False)
+            if further
         },
-        shown=_shown(state, view, last_at // DAY_MS),
+        occasions=state.occasions,
+        feedback=state.feedback,
+        checkout=state.checkout,
+        progress=state.progress,
+        latest=state.latest,
+        seen_at=last_at - (state.unseen or 0),
     )
 
 
@@ -258,43 +294,3 @@ def _cart(state: _State, view: View) -> dict[str, CartMark]:
         for item, (age, event_id, quantity) in zip(view.cart, state.cart, strict=True)
     }
     return cart | state.emptied
-
-
-def _pack_counts(component: Component) -> tuple[dict[int, int], list[str], bytes, Column]:
-    """The counts by day and by week as one table: how far each day is from the one before, how
-    many entries each row has, their keys (codes, then ages in weeks), their counts.
-    """
-    today = component.last_at // DAY_MS
-    days = sorted(component.days)
-    dated = [component.days[day] for day in days]
-    fields = component.affinities.values()
-    weekly = [row for values in fields for row in values.values()]
-    table = list(map(sub, days, [today, *days]))
-    if table:
-        table[0] = -table[0]
-    table += map(len, dated)
-    table += map(len, weekly)
-    table += _flatten(dated)
-    table += map((today // 7).__sub__, _flatten(weekly))
-    table += _flatten(map(dict.values, dated))
-    table += _flatten(map(dict.values, weekly))
-    counts = {index: len(values) for index, values in component.affinities.items()}
-    return counts, list(_flatten(fields)), *pack_halves(table)
-
-
-def _unpack_counts(
-    state: _State, today: int
-) -> tuple[dict[int, dict[int, int]], dict[int, dict[str, dict[int, int]]]]:
-    table = unpack_halves(state.halves, state.wide)
-    days = list(islice(table, state.days))
-    if days:
-        days[0] = today - days[0]
-    lengths = list(islice(table, state.days + len(state.names)))
-    codes = list(islice(table, sum(lengths[: state.days])))
-    weeks = map((today // 7).__sub__, list(islice(table, sum(lengths[state.days :]))))
-    entries = zip(chain(codes, weeks), table, strict=False)
-    rows = [dict(islice(entries, length)) for length in lengths]
-    values = zip(state.names, rows[state.days :], strict=True)
-    return dict(zip(accumulate(days), rows, strict=False)), {
-        index: dict(islice(values, count)) for index, count in state.values.items()
-    }

@@ -10,8 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from services.profile.component import Component
+from services.profile.contact import contact_of
 from services.profile.registers import Touch
-from services.profile.state import LINKED, Decided, Profile
+from services.profile.state import LINKED, Profile
 from services.profile.window import Window
 
 START_V1: Final = b"\x99\x01"
@@ -37,18 +38,18 @@ _decoder: Final = msgspec.msgpack.Decoder(_StateV1)
 def read_profile_v1(data: bytes) -> Profile:
     """A state of version 1.
 
-    It did not keep the offsets of what was absorbed and decided: those are taken as unknown, and
-    what is stated again of them meets the event-id window alone, as it did then.
+    It did not keep the offsets of what was absorbed: those are taken as unknown, and what is stated
+    again of it meets the event-id window alone, as it did then.
     """
     state = _decoder.decode(data)
+    state.component.seen_at = state.component.last_at
     return Profile(
         component=state.component,
         owner=state.owner,
         trail=state.trail,
         active_at=state.active_at,
         absorbed=dict.fromkeys(state.absorbed, LINKED),
-        decided={scenario: Decided(due, LINKED) for scenario, due in state.decided.items()},
-        sends=state.sends,
+        contact=contact_of(state.decided, state.sends),
         overflowed=state.overflowed,
     )
 

@@ -1,8 +1,8 @@
 """The profile store: identities, item statistics and timers in Redis. All its commands are here.
 
-Invariant: one atomic write per identity holds the new state, view, positions, event-id window and
-outbox, and happens only if nobody wrote since it was read (compare-and-set on counter `n`).
-Everything goes out in pipelines: one round trip for any number of identities.
+Invariant: one atomic write per identity holds the new state, view, positions, event-id window,
+outbox and waiting moments, and happens only if nobody wrote since it was read (compare-and-set on
+counter `n`). Everything goes out in pipelines: one round trip for any number of identities.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +12,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from services.profile.identity import Identity, OutboxEntry, stable_id
+from services.profile.moments.waiting import Waiting
 from services.profile.state_format import Packed, pack_profile, unpack_profile
 from services.profile.store_calls import Scripts
 from services.profile.store_errors import translated
@@ -23,6 +24,7 @@ BUCKETS_KEPT: Final = 14 * 24
 
 _outbox_encoder = msgspec.msgpack.Encoder()
 _outbox_decoder = msgspec.msgpack.Decoder(list[OutboxEntry])
+_waiting_decoder = msgspec.msgpack.Decoder(list[Waiting])
 _positions_decoder = msgspec.msgpack.Decoder(tuple[str, dict[int, int]])
 
 
@@ -48,12 +50,12 @@ class ProfileStore:
         with translated():
             pipeline = self._redis.pipeline(transaction=False)
             for key in identities:
-                pipeline.hmget(self._keys.profile(key), ("n", "v", "s", "p", "d", "o", "t"))
+                pipeline.hmget(self._keys.profile(key), ("n", "v", "s", "p", "d", "o", "t", "w"))
             rows = await pipeline.execute()
         return {key: self._decode(key, row) for key, row in zip(identities, rows, strict=True)}
 
     def _decode(self, key: str, row: list[bytes | None]) -> Identity:
-        counter, view, state, positions, window, outbox, accepted_at = row
+        counter, view, state, positions, window, outbox, accepted_at, waiting = row
         if counter is None or view is None or state is None or positions is None:
             return Identity(key)
         incarnation, offsets = _positions_decoder.decode(positions)
@@ -67,6 +69,7 @@ class ProfileStore:
             window=marks,
             outbox=_outbox_decoder.decode(outbox) if outbox else [],
             accepted_at=int(accepted_at or 0),
+            waiting=_waiting_decoder.decode(waiting) if waiting else [],
         )
 
     async def views(self, identities: Sequence[str]) -> dict[str, bytes]:
@@ -109,6 +112,7 @@ class ProfileStore:
             packed.window,
             _outbox_encoder.encode(identity.outbox) if identity.outbox else b"",
             identity.accepted_at,
+            _outbox_encoder.encode(identity.waiting) if identity.waiting else b"",
         ]
 
     async def item_positions(self, partitions: Sequence[int]) -> dict[int, int]:

@@ -7,6 +7,11 @@ local n = redis.call('HGET', KEYS[1], 'n') or '0'
 if n ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'n', ARGV[2], 'v', ARGV[3], 's', ARGV[4], 'p', ARGV[5],
            'd', ARGV[6], 'o', ARGV[7], 't', ARGV[8])
+if ARGV[9] ~= '' then
+  redis.call('HSET', KEYS[1], 'w', ARGV[9])
+else
+  redis.call('HDEL', KEYS[1], 'w')
+end
 return 1
 """
 

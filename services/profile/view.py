@@ -54,6 +54,8 @@ def project(profile: Profile) -> View:
         shown=shown_lately(component),
         country=country(component.traits.get("country")),
         born=born(component.traits),
+        segments=sorted(profile.contact.segments),
+        stage=profile.contact.stage,
     )
 
 

@@ -30,7 +30,7 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
         yield client
 
 
-@pytest.fixture(params=[1, 2])
+@pytest.fixture(params=[1, 2, 3])
 async def old_hash(redis: Redis, namespace: str, request: pytest.FixtureRequest) -> str:
     """The hash of a customer as an older version left it."""
     golden = GOLDEN / f"profiles_v{request.param}.json"
@@ -49,7 +49,7 @@ async def old_hash(redis: Redis, namespace: str, request: pytest.FixtureRequest)
     return hash_key
 
 
-async def test_a_profile_of_an_older_version_is_folded_on_and_written_as_version_3(
+async def test_a_profile_of_an_older_version_is_folded_on_and_written_as_version_4(
     redis: Redis, namespace: str, old_hash: str
 ) -> None:
     store = ProfileStore(redis, Keys(namespace, "g1"), "topic-1")
@@ -63,7 +63,7 @@ async def test_a_profile_of_an_older_version_is_folded_on_and_written_as_version
     assert found.window.judge(digest("login"), 10_000_000) is Verdict.REDELIVERED
     assert await store.save([found]) == []
     written = await redis.hgetall(old_hash)
-    assert (written[b"s"][0], written[b"v"][0], written[b"n"]) == (3, 3, b"8")
+    assert (written[b"s"][0], written[b"v"][0], written[b"n"]) == (4, 3, b"8")
     again = (await store.load([KEY]))[KEY]
     assert again.profile == found.profile
     assert again.profile.component.events == events + 1

@@ -27,7 +27,7 @@ class Decision(NamedTuple):
 
 def decide(profile: Profile, channel: str, now: int) -> Decision:
     """Whether a marketing message may be sent to this customer at `now` (epoch ms)."""
-    recent = [sent for sent in profile.sends if sent > now - DAY_MS]
+    recent = [sent.at for sent in profile.contact.sent if sent.at > now - DAY_MS]
     consents = profile.component.consents
     for key in (consent_key(MARKETING, channel), consent_key(MARKETING, None)):
         if consents.get(key, Consent()).denies:

@@ -21,6 +21,7 @@ from services.profile.triggers.cart_abandoned import (
     due_at,
     moment,
 )
+from services.profile.window import digest
 from shared import events as facts
 from shared.triggers import Fatigue, Payload, Suppression, Trigger, encode
 
@@ -59,10 +60,18 @@ def next_due(identity: Identity) -> int | None:
     if identity.outbox:
         return AT_ONCE
     due = due_at(identity.profile.component)
-    decided = identity.profile.decided.get(SCENARIO)
-    if due is None or (decided is not None and decided.due >= due):
+    contact = identity.profile.contact
+    if due is None or contact.spoke.get(SCENARIO, 0) >= due:
+        return None
+    if contact.stated and contact.knows(digest(_ids(identity, due)[1])):
         return None
     return due
+
+
+def _ids(identity: Identity, due: int) -> tuple[str, str]:
+    """Of the trigger, and of the fact that states it."""
+    trigger_id = stable_id(SCENARIO, identity.key, str(due))
+    return trigger_id, stable_id(trigger_id, "1")
 
 
 def fire(identity: Identity, now: int) -> Fired:
@@ -76,8 +85,7 @@ def fire(identity: Identity, now: int) -> Fired:
         return Fired(later=due)
     if due + LIFETIME_MS <= now:
         return Fired()
-    trigger_id = stable_id(SCENARIO, identity.key, str(due))
-    fact_id = stable_id(trigger_id, "1")
+    trigger_id, fact_id = _ids(identity, due)
     entry = _state(identity, moment(identity.profile.component, due), trigger_id, fact_id, now)
     identity.outbox.append(entry)
     return Fired(stated=entry)

@@ -120,7 +120,7 @@ def test_one_moment_is_decided_once_whatever_the_ids() -> None:
     deliveries = [Delivery(decision(9), 0, 1), Delivery(decision(8), 0, 2)]
     effects = fold_identity(identity, deliveries)
     assert [message.event_id for message in effects.messages] == ["event-9"]
-    assert len(identity.profile.sends) == 1
+    assert len(identity.profile.contact.sent) == 1
     assert identity.outbox == []
 
 

@@ -8,15 +8,13 @@ from hypothesis import given
 from services.profile.component import (
     BOUGHT_KEPT,
     DAY_MS,
-    MARKS_KEPT,
-    RECENT_KEPT,
     VALUES_KEPT,
     Component,
     merge,
     pack,
     unpack,
 )
-from services.profile.registers import Consent
+from services.profile.registers import MARKS_KEPT, RECENT_KEPT, Consent
 from services.profile.state import canonical
 from shared import events as facts
 from tests.unit.profile.builders import DAY, NOW, base, bought, carted, fact_lists, folded, viewed

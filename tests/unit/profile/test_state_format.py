@@ -10,19 +10,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.profile.component import Component
+from services.profile.contact import Contact, Hold, Responses, Sent, Stated, contact_of
 from services.profile.identity import Identity
-from services.profile.registers import CartMark, Consent, Mark, Touch, Trait
-from services.profile.state import Decided, Profile, fingerprint
+from services.profile.registers import (
+    CartMark,
+    Checkout,
+    Consent,
+    Feedback,
+    Mark,
+    Occasion,
+    Touch,
+    Trait,
+)
+from services.profile.state import Profile, fingerprint
 from services.profile.state_format import Packed, pack_profile, unpack_profile
 from services.profile.view import project
 from services.profile.window import Window, digest
 from shared.packed import NewerVersion
-from shared.profile import View, decode_view, encode_view
+from shared.profile import VIEW_VERSION, View, decode_view, encode_view
 from tests.unit.profile.builders import DAY, NOW, fact_lists, folded
 
 GOLDEN = Path(__file__).parents[2] / "fixtures" / "golden"
 NAMES = ("new", "one_view", "customer", "visitor", "logged_in_visitor", "overflowed")
-VERSIONS = (1, 2, 3)
+VERSIONS = (1, 2, 3, 4)
 
 small = st.integers(0, 20)
 counts = st.one_of(st.integers(1, 20), st.integers(1, 2**40))
@@ -63,6 +73,38 @@ components = st.builds(
     ),
     consents=st.dictionaries(texts, st.builds(Consent, times, times, times)),
     paused=marks,
+    occasions=st.dictionaries(texts, st.builds(Occasion, times, ties, small, small, texts)),
+    feedback=st.dictionaries(texts, st.builds(Feedback, times, ties, st.floats(0, 100))),
+    checkout=st.one_of(
+        st.none(), st.builds(Checkout, times, texts, st.one_of(st.none(), counts), texts)
+    ),
+    progress=st.dictionaries(texts, marks),
+    latest=st.dictionaries(small, times),
+    seen_at=times,
+)
+digests = st.integers(0, 2**64 - 1)
+tags = st.lists(texts, max_size=3).map(tuple)
+names = st.sampled_from(["", "cart_abandoned", "win_back", "birthday"])
+messages = st.lists(
+    st.builds(Sent, times, texts, names, names, tags, st.booleans(), st.integers(0, 15)),
+    max_size=8,
+)
+moments = st.dictionaries(names, times)
+contacts = st.builds(
+    Contact,
+    sent=messages.map(lambda sent: sorted(sent, key=lambda one: -one.at)),
+    holds=st.dictionaries(
+        texts, st.builds(Hold, texts, times, times, small, texts, times, times, texts, texts, texts)
+    ),
+    responses=st.dictionaries(names, st.builds(Responses, counts, small, small, small, small)),
+    spoke=moments,
+    covered=moments,
+    stated=st.lists(st.builds(Stated, digests, st.integers(0, 2**40)), max_size=8),
+    arms=st.dictionaries(texts, names),
+    contaminated=st.booleans(),
+    segments=moments,
+    stage=names,
+    stage_since=times,
 )
 
 
@@ -71,6 +113,9 @@ def with_offers(draw: st.DrawFn) -> Component:
     """Also with items bought again, and offers shown and clicked."""
     component = draw(components)
     component.again = {item: draw(counts) for item in component.bought if draw(st.booleans())}
+    for item in component.again:
+        if draw(st.booleans()):
+            component.since[item] = component.bought[item] - draw(counts) + 1
     for item, days in draw(st.dictionaries(texts, shown_days, max_size=5)).items():
         component.shown[item] = days
         if draw(st.booleans()):
@@ -87,8 +132,7 @@ profiles = st.builds(
     trail=touches,
     active_at=times,
     absorbed=st.dictionaries(texts, st.integers(-1, 2**40)),
-    decided=st.dictionaries(texts, st.builds(Decided, times, st.integers(-1, 2**40))),
-    sends=st.lists(times),
+    contact=st.one_of(st.just(Contact()), contacts),
     overflowed=st.booleans(),
     handed=st.dictionaries(texts, st.integers(0, 2**40)),
 )
@@ -135,7 +179,14 @@ def test_the_ties_that_the_window_holds_are_not_kept_twice(sequence: list[Any]) 
 def golden(version: int, name: str) -> tuple[Packed, Profile, View]:
     entry = json.loads((GOLDEN / f"profiles_v{version}.json").read_text())[name]
     packed = Packed(*(bytes.fromhex(entry[part]) for part in ("view", "state", "window")))
-    profile = msgspec.json.decode(json.dumps(entry["profile_value"]), type=Profile)
+    value = entry["profile_value"]
+    if version < 4:
+        decided, sends = value[5:7]
+        contact = contact_of({name: due for name, (due, _) in decided.items()}, sends)
+        value[5:7] = [msgspec.to_builtins(contact)]
+    profile = msgspec.json.decode(json.dumps(value), type=Profile)
+    if version < 4:
+        profile.component.seen_at = profile.component.last_at
     return packed, profile, msgspec.json.decode(json.dumps(entry["view_value"]), type=View)
 
 
@@ -154,7 +205,7 @@ def test_what_a_version_wrote_is_read_by_this_one(version: int, name: str) -> No
     assert again == profile
     seen = decode_view(packed.view)
     assert seen == view
-    assert project(again) == (view if version == VERSIONS[-1] else upgraded(view, project(again)))
+    assert project(again) == (view if version >= VIEW_VERSION else upgraded(view, project(again)))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -172,7 +223,7 @@ def test_what_was_read_is_written_in_this_version_and_stays_the_same(
 ) -> None:
     profile, window = unpack_profile(golden(version, name)[0])
     packed = pack_profile(profile, window)
-    assert packed.state[0] == packed.view[0] == VERSIONS[-1]
+    assert (packed.state[0], packed.view[0]) == (VERSIONS[-1], VIEW_VERSION)
     assert pack_profile(*unpack_profile(packed)) == packed
 
 
@@ -181,6 +232,7 @@ def test_a_newer_version_is_refused() -> None:
     newer = bytes([VERSIONS[-1] + 1])
     with pytest.raises(NewerVersion):
         unpack_profile(packed._replace(state=newer + packed.state[1:]))
+    newer = bytes([VIEW_VERSION + 1])
     with pytest.raises(NewerVersion):
         unpack_profile(packed._replace(view=newer + packed.view[1:]))
     with pytest.raises(ValueError, match="version 04"):

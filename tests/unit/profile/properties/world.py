@@ -38,6 +38,7 @@ def copy_of(identity: Identity) -> Identity:
         Window.unpack(identity.window.pack()),
         list(identity.outbox),
         identity.accepted_at,
+        list(identity.waiting),
     )
 
 
