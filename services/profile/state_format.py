@@ -163,13 +163,7 @@ def _flat(profile: Profile, view: View, window: Window) -> tuple[Any, ...]:
         profile.handed,
         *pack_shown(component.shown, view),
         pack_contact(profile.contact, view) or None,
-        _pack_since(component, view),
-        component.checkout,
-        component.progress,
-        component.occasions,
-        component.feedback,
-        component.latest,
-        component.last_at - component.seen_at or None,
+        *_pack_later(component, view),
     )
 
 
@@ -185,14 +179,22 @@ def _pack_touches(
     )
 
 
-def _pack_since(component: Component, view: View) -> Column:
+def _pack_later(component: Component, view: View) -> tuple[Any, ...]:
+    """The fields from `since` on."""
     bought, since = component.bought, component.since
-    return pack_column(
-        [
-            bought[item] - since[item] + 1 if item in since else 0
-            for item, times in zip(view.bought, view.bought_times, strict=False)
-            if times > 1
-        ]
+    lasted = [
+        bought[item] - since[item] + 1 if item in since else 0
+        for item, times in zip(view.bought, view.bought_times, strict=False)
+        if times > 1
+    ]
+    return (
+        pack_column(lasted),
+        component.checkout,
+        component.progress,
+        component.occasions,
+        component.feedback,
+        component.latest,
+        component.last_at - component.seen_at or None,
     )
 
 
@@ -227,13 +229,7 @@ def _contact(state: _State, view: View) -> Contact:
 def _component(state: _State, view: View, recent: list[Touch]) -> Component:
     clock = view.clock
     last_at = _time(clock, state.last_at)
-    times = accumulate(unpack_column(state.bought, len(view.bought)), sub, initial=clock)
-    bought = dict(zip(view.bought, islice(times, 1, None), strict=True))
-    again = {
-        item: orders - 1
-        for item, orders in zip(view.bought, view.bought_times, strict=False)
-        if orders > 1
-    }
+    bought, again, since = _bought(state, view)
     days, affinities = unpack_counts(state, last_at // DAY_MS)
     return Component(
         first_at=_time(clock, state.first_at),
@@ -258,11 +254,7 @@ def _component(state: _State, view: View, recent: list[Touch]) -> Component:
         paused=state.paused,
         again=again,
         shown=unpack_shown(state, view, last_at // DAY_MS),
-        since={
-            item: bought[item] + 1 - further
-            for item, further in zip(again, unpack_column(state.since, len(again)), strict=False)
-            if further
-        },
+        since=since,
         occasions=state.occasions,
         feedback=state.feedback,
         checkout=state.checkout,
@@ -270,6 +262,16 @@ def _component(state: _State, view: View, recent: list[Touch]) -> Component:
         latest=state.latest,
         seen_at=last_at - (state.unseen or 0),
     )
+
+
+def _bought(state: _State, view: View) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+    """When each item was bought last, how often again, and since when."""
+    times = accumulate(unpack_column(state.bought, len(view.bought)), sub, initial=view.clock)
+    bought = dict(zip(view.bought, islice(times, 1, None), strict=True))
+    orders = zip(view.bought, view.bought_times, strict=False)
+    again = {item: count - 1 for item, count in orders if count > 1}
+    lasted = zip(again, unpack_column(state.since, len(again)), strict=False)
+    return bought, again, {item: bought[item] + 1 - span for item, span in lasted if span}
 
 
 def _time(clock: int, distance: int | None) -> int:

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from services.profile.component import DAY_MS, Component
-from services.profile.fold import CODES
+from services.profile.fold_kinds import CODES
 from services.profile.scenarios.variable import Moment, Variable, count, flag, number, text, texts
 from services.profile.view import affinity, cart_items
 from shared import events as facts
