@@ -13,7 +13,7 @@ from services.commands.lazy import Target, load
 
 COMMANDS = (
     "archive ingest collector profile recommend local import replay rebuild verify train evaluate "
-    "bench topics keys models"
+    "bench topics keys models scenarios"
 )
 
 
