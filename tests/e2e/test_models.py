@@ -49,7 +49,7 @@ def test_versions_are_trained_compared_promoted_and_taken_back(
     training = ("train", "--orders", str(export), "--mapping", "uci-online-retail", "--nice", "0")
     first, said = attune(*training)
     assert (first["promoted"], first["reason"]) == (True, None)
-    assert {"pairs", "similar", "vectors"} <= first["parts"].keys()
+    assert {"pairs", "similar", "vectors", "lifetime"} <= first["parts"].keys()
     assert {"sessions", "ranker"} <= first["left_out"].keys()
     assert first["metrics"][RECALL]["cases"] > 10
     assert "training similar" in said
