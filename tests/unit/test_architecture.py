@@ -67,6 +67,7 @@ PURE = (
     "services/profile/scenarios/variable.py",
     "services/profile/scenarios/variables.py",
     "services/profile/state*.py",
+    "services/profile/timers/*.py",
     "services/profile/triggers/*.py",
     "services/profile/verify/replay.py",
     "services/profile/view.py",

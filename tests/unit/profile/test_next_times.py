@@ -197,6 +197,9 @@ def test_an_absence_is_exact_or_at_a_time_of_day() -> None:
     assert asked(seen, "inactive", after_ms=after_ms, at_minute=600)[0].at == at("2027-02-22T10:00")
     assert asked(seen, "inactive", after=NOW + after_ms, after_ms=after_ms, at_minute=-1) == []
     assert asked(Component(), "inactive", after_ms=after_ms) == []
+    # what a tool reports of its messages is no sign of life
+    written_to = Component(seen_at=NOW - DAY_MS, last_at=NOW)
+    assert asked(written_to, "inactive", after_ms=after_ms)[0].which == str(NOW - DAY_MS)
 
 
 customers = st.builds(
