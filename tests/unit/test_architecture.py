@@ -54,6 +54,7 @@ PURE = (
     "services/profile/scenarios/moment_variables.py",
     "services/profile/scenarios/profile_variables.py",
     "services/profile/scenarios/beginnings.py",
+    "services/profile/scenarios/contact_variables.py",
     "services/profile/scenarios/declared.py",
     "services/profile/scenarios/nodes.py",
     "services/profile/scenarios/problems.py",

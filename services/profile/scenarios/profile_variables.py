@@ -157,8 +157,8 @@ VARIABLES: Final = (
     ),
     number(
         "profile.days_since_seen",
-        "days since anything was heard of the customer",
-        lambda m: days_since(m, component(m).last_at),
+        "days since the customer last did anything",
+        lambda m: days_since(m, component(m).seen_at),
     ),
     number(
         "profile.days_since_first_seen",

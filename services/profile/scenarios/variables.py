@@ -4,17 +4,20 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final, NamedTuple
 
-from services.profile.scenarios import moment_variables, profile_variables
+from services.profile.scenarios import contact_variables, moment_variables, profile_variables
 from services.profile.scenarios.book import OnFact, OnItem, OnTimer, Scalar
 from services.profile.scenarios.typed import did_you_mean
 from services.profile.scenarios.variable import Moment, Variable
-from shared.events import FACT_TYPES, ItemFact
+from shared.events import FACT_TYPES, Fact, ItemFact, OrderFact
 
 ALL: Final = (
     *profile_variables.VARIABLES,
+    *contact_variables.VARIABLES,
     *moment_variables.EVENT,
     *moment_variables.ITEM,
     *moment_variables.CHANGE,
+    *contact_variables.ORDER,
+    *(variable for group in contact_variables.TIMER.values() for variable in group),
 )
 VARIABLES: Final[Mapping[str, Variable]] = {variable.name: variable for variable in ALL}
 DYNAMIC: Final = {
@@ -95,6 +98,11 @@ class Scope(NamedTuple):
         group = variable.name.partition(".")[0]
         if group == "event":
             return self._without_event(variable)
+        if group == "order" and not self._is_about(OrderFact):
+            fix = "begin with a fact about an order, such as order_delivered"
+            return f"{variable.name} is not known here: the moment is not about an order", fix
+        if group == "timer":
+            return self._without_timer(variable)
         if group == "item" and not self._has_item():
             what = f"{variable.name} is not known here: the moment is not about one item"
             return what, "use profile.*, or begin with item_changed or a fact about an item"
@@ -113,12 +121,22 @@ class Scope(NamedTuple):
             return f"{self.on.fact} has no {variable.name}", f"it has {', '.join(known) or 'none'}"
         return None
 
+    def _without_timer(self, variable: Variable) -> tuple[str, str] | None:
+        for timer, known in contact_variables.TIMER.items():
+            begun = isinstance(self.on, OnTimer) and self.on.timer == timer
+            if variable in known and not begun:
+                return f"{variable.name} is not known here", f"it needs {{timer: {timer}}}"
+        return None
+
+    def _is_about(self, kind: type[Fact]) -> bool:
+        return isinstance(self.on, OnFact) and issubclass(FACT_TYPES[self.on.fact], kind)
+
     def _has_item(self) -> bool:
         match self.on:
             case OnItem():
                 return True
             case OnFact():
-                return issubclass(FACT_TYPES[self.on.fact], ItemFact)
+                return self._is_about(ItemFact)
             case OnTimer():
                 return self.on.timer in ABOUT_ITEMS
             case None:

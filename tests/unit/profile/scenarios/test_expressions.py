@@ -167,6 +167,9 @@ def test_what_fails_all_the_same_is_false_and_counted() -> None:
         ("profile.country.matches(trait.x)", 24, "the pattern is not written out", "as a text"),
         ("profile.orders.exists(e, e == 1)", 0, "exists() needs a list", "ask it of a list"),
         ("profile.cart.exists(e)", 13, "exists() takes other arguments", "as in x.exists("),
+        ("'vipp' in profile.segments", 0, "`vipp` is not among the segments", "did you mean vip?"),
+        ("profile.stage == 'gone'", 17, "`gone` is not among the stages", "declare it under"),
+        ("profile.stage in ['lost', 'bying']", 26, "`bying` is not among", "did you mean buying?"),
         ("event.total > 5", 0, "item_viewed has no event.total", "it has event.item"),
         ("item.drop > 5", 0, "item.drop is not known here", "it needs `on: item_changed`"),
         ("size(" * 50 + "'a'" + ")" * 50, 200, "nested too deeply", "fewer brackets"),
@@ -213,6 +216,8 @@ def wrong_or_none(text: str) -> bool:
         (Scope(OnFact(fact="item_viewed")), "event.price > 1"),
         (Scope(OnFact(fact="purchased"), event=True), "item.price > 1"),
         (Scope(OnTimer(timer="birthday")), "item.price > 1"),
+        (Scope(OnTimer(timer="birthday")), "timer.relation == 'mother'"),
+        (Scope(OnFact(fact="item_viewed")), "order.delivered"),
     ],
 )
 def test_what_is_not_at_hand_cannot_be_asked(scope: Scope, text: str) -> None:
@@ -224,12 +229,15 @@ def test_what_is_at_hand_can_be_asked() -> None:
     change = Scope(OnItem(interest=frozenset(["viewed"])))
     expression("item.drop_percent >= 10 && item.available", scope=change)
     expression("item.available", scope=Scope(OnTimer(timer="replenishment")))
+    expression("timer.relation == 'mother'", scope=Scope(OnTimer(timer="occasion", days=7)))
+    expression("!order.refunded", scope=Scope(OnFact(fact="order_delivered")))
     expression("event.total > 1 && 'x' in event.items", scope=Scope(OnFact(fact="purchased"), True))
 
 
 def test_every_declared_variable_compiles_as_its_kind() -> None:
     places = [Scope(OnFact(fact=fact), event=True) for fact in ("purchased", "item_viewed")]
     places += [Scope(OnItem(interest=frozenset(["viewed"])))]
+    places += [Scope(OnTimer(timer=timer)) for timer in ("occasion", "anniversary")]
     rest = {"number": "{} == {}", "text": "{} == {}", "flag": "{}", "texts": "size({}) > 0"}
     for name, variable in VARIABLES.items():
         facts = [Scope(OnFact(fact=fact), event=True) for fact in sorted(variable.facts)[:1]]

@@ -35,7 +35,7 @@ scenarios:
     on: cart_added
     when: >
       profile.cart_items > 0
-      && profile.orders > 0
+      && 'vip' in profile.segments
     after: 1h
     recheck: profile.cart_in_stock
     cooldown: 24h
@@ -106,7 +106,7 @@ def test_a_whole_file_is_read_as_it_stands() -> None:
     assert (first.on_conflict, first.style, first.priority) == ("drop", "reminder", 70)
     assert first.payload == Ask(placement="cart_reminder", n=4)
     assert first.when is not None
-    assert first.when.variables == {"profile.cart_items", "profile.orders"}
+    assert first.when.variables == {"profile.cart_items", "profile.segments"}
     assert first.value is not None
     assert first.value.text == "0.05 * profile.cart_value"
     assert (found.segments[0].name, found.segments[0].reassess_ms) == (
@@ -185,6 +185,7 @@ def test_a_version_that_is_not_declared_follows_from_the_content() -> None:
         ("recheck: event.price > 5", ".recheck", "the event is long past", "ask it in `when`"),
         ("value: event.price", ".value", "the event is long past", "ask it in `when`"),
         ("when: item.drop > 5", ".when", "item.drop is not known here", "`on: item_changed`"),
+        ("when: \"'vip' in profile.segments\"", ".when", "`vip` is not among", "declare it under"),
         ("style: a b", ".style", "`a b` is not a word", "write a word"),
     ],
 )
