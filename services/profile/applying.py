@@ -19,6 +19,7 @@ from services.profile.batch import (
 from services.profile.cache import IdentityCache
 from services.profile.counting import count_verdicts
 from services.profile.identity import Identity
+from services.profile.items.indexing import InterestIndex
 from services.profile.publisher import Publisher
 from services.profile.stages import Stages
 from services.profile.store import ProfileStore
@@ -44,11 +45,19 @@ class Applied(NamedTuple):
 
 
 class Applier:
-    """Applies batches to one store. Without a publisher nothing is published: outboxes stay."""
+    """Applies batches to one store. Without a publisher nothing is published: outboxes stay.
+
+    interest: the index of who is interested in what, where scenarios need it.
+    """
 
     def __init__(
-        self, store: ProfileStore, publisher: Publisher | None, cache: IdentityCache
+        self,
+        store: ProfileStore,
+        publisher: Publisher | None,
+        cache: IdentityCache,
+        interest: InterestIndex | None = None,
     ) -> None:
+        self._interest = interest
         self._store = store
         self._publisher = publisher
         self._cache = cache
@@ -76,6 +85,8 @@ class Applier:
         with self.stages.measure("store"):
             ends = {partition: batch[-1].offset for (_, partition), batch in records.items()}
             await self._count_items(ends, decoded, effects)
+            if self._interest is not None:
+                await self._interest.note(decoded.deliveries, effects)
             await self._save(identities, decoded, effects)
             await self._schedule(decoded, effects)
         with self.stages.measure("publish"):

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
+from services.profile.items.interest_store import InterestStore
 from services.profile.store import ProfileStore
 from services.profile.store_values import (
     GenerationMoved,
@@ -75,7 +76,7 @@ def refuse_other_partitions(generation: Generation, shape: TopicShape) -> None:
 
 
 class Following:
-    """One worker's generation. `store` always writes to it."""
+    """One worker's generation. `store`, and the index beside it, always write to it."""
 
     def __init__(
         self,
@@ -83,12 +84,13 @@ class Following:
         store: ProfileStore,
         generation: Generation,
         shape: Shape,
+        index: InterestStore | None = None,
     ) -> None:
-        self.generation = generation
+        self._index = index
         self._generations = generations
         self._store = store
         self._shape = shape
-        store.use(generation.token)
+        self._use(generation)
 
     async def moved(self) -> bool:
         """Whether another generation is live by now; then the store writes to that one.
@@ -103,9 +105,14 @@ class Following:
             raise emptied()
         log.info("another generation is live", extra={"generation": live.token})
         refuse_other_log(live, await self._shape())
-        self.generation = live
-        self._store.use(live.token)
+        self._use(live)
         return True
+
+    def _use(self, generation: Generation) -> None:
+        self.generation = generation
+        self._store.use(generation.token)
+        if self._index is not None:
+            self._index.use(generation.token)
 
     async def refuse_moved(self) -> None:
         """Raises GenerationMoved unless this generation is live still, and so has all its keys:

@@ -10,6 +10,8 @@ One batch, in this order, and the order matters (steps 1 to 7 are `applying`):
 6. publish what the folds stated, unless another generation went live meanwhile, and flush;
 7. empty the outboxes that were published;
 8. commit the offsets of batches whose writes are durable, naming the generation they went to.
+Between batches, for partitions read to their end: due timers, then a slice of what changed in the
+catalogue (`items/moving`).
 Whatever fails, the batch is taken up again from its first offset: every step may run twice.
 
 Invariant: only records of placed partitions are folded. A partition is placed, its reading begun
@@ -26,6 +28,7 @@ from typing import Final
 from services.profile import metrics
 from services.profile.applying import Applier
 from services.profile.following import Following
+from services.profile.items.moving import Moving
 from services.profile.offsets import PendingOffsets
 from services.profile.rewinding import rewind
 from services.profile.store import ProfileStore
@@ -58,8 +61,10 @@ class Worker:
         pending: PendingOffsets,
         keeping: Keeping,
         *,
+        moving: Moving | None = None,
         max_records: int = 2_000,
     ) -> None:
+        self._moving = moving
         self._consumer: GroupConsumer | None = None
         self._store = store
         self._applier = applier
@@ -72,6 +77,7 @@ class Worker:
         self._placed: set[TopicPartition] = set()
         self._unplaced: set[TopicPartition] = set()
         self._forgot = False
+        self._more = False
         self._next_commit = 0.0
         self._next_lag = 0.0
         self._next_check = time.monotonic() + CHECK_S
@@ -80,7 +86,7 @@ class Worker:
     async def assigned(self, partitions: Sequence[TopicPartition]) -> None:
         """Takes partitions over: nothing held in memory is trusted any more."""
         async with self._lock:
-            self._applier.forget()
+            self._forget()
             self._unplaced.update(partitions)
             self._next_care = 0.0
 
@@ -91,7 +97,7 @@ class Worker:
             self._placed.difference_update(partitions)
             self._unplaced.difference_update(partitions)
             self._pending.forget(set(partitions))
-            self._applier.forget()
+            self._forget()
             metrics.LAG.clear()
 
     async def run(self, consumer: GroupConsumer, stop: asyncio.Event) -> None:
@@ -106,7 +112,8 @@ class Worker:
             try:
                 async with self._lock:
                     await self._prepare(consumer)
-                records = await consumer.poll(max_records=self._max_records, timeout_ms=POLL_MS)
+                wait_ms = 0 if self._more else POLL_MS
+                records = await consumer.poll(max_records=self._max_records, timeout_ms=wait_ms)
                 async with self._lock:
                     await self._turn(consumer, records)
                 failures = 0
@@ -115,7 +122,7 @@ class Worker:
                 metrics.PAUSED.set(1)
                 metrics.RETRIES.labels(error.code).inc()
                 log.warning("a batch failed and is taken up again", exc_info=error)
-                self._applier.forget()
+                self._forget()
                 rewind(consumer, self._mine(records))
                 self._forgot = self._forgot or isinstance(error, StoreForgot)
                 await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
@@ -139,10 +146,17 @@ class Worker:
 
     def _begin_anew(self) -> None:
         """Another store or another generation: nothing in memory is about it."""
-        self._applier.forget()
+        self._forget()
         self._pending.forget(self._placed)
         self._unplaced |= self._placed
         self._placed.clear()
+
+    def _forget(self) -> None:
+        """Drops all that is held in memory of what lies in the store."""
+        self._more = False
+        self._applier.forget()
+        if self._moving is not None:
+            self._moving.forget()
 
     def _mine(
         self, records: Mapping[TopicPartition, Sequence[Record]]
@@ -162,7 +176,10 @@ class Worker:
                 time.monotonic(),
             )
         # A cart that looks abandoned may have been bought in what is still to be read.
-        await self._timers.tick(partition for _, partition in self._placed & consumer.caught_up())
+        read = [partition for _, partition in self._placed & consumer.caught_up()]
+        await self._timers.tick(read)
+        if self._moving is not None:
+            self._more = await self._moving.tick(read)
         await self._commit_now_and_then()
         await self._take_care(consumer)
 

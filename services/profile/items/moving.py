@@ -106,17 +106,17 @@ class Moving:
         owned = sorted(partitions)
         await self._learn(owned)
         end = time.monotonic() + BUDGET_S
-        more = False
-        for partition in owned:
-            while more := self._behind(self._partitions[partition]):
-                if time.monotonic() >= end:
-                    break
-                await self._step(partition, self._partitions[partition])
-            if more:
+        behind = deque(each for each in owned if self._behind(self._partitions[each]))
+        while behind:
+            state = self._partitions[behind[0]]
+            await self._step(behind[0], state)
+            if not self._behind(state):
+                behind.popleft()
+            if time.monotonic() >= end:
                 break
         await self._keep()
         self._tell()
-        return more
+        return bool(behind)
 
     async def _learn(self, owned: Sequence[int]) -> None:
         if self._items.incarnation != self._incarnation:

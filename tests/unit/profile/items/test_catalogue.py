@@ -1,32 +1,13 @@
 """The catalogue in memory and its changes, as the topic tells them."""
 
-from dataclasses import dataclass
-
 import pytest
 
 from services.profile.items import catalogue as held
 from services.profile.items.catalogue import Items
 from shared import catalogue
-from shared.catalogue import ItemChanged, OfferChanged
-from shared.headers import Headers
-
-
-@dataclass
-class Written:
-    """A record of the topic."""
-
-    offset: int
-    key: bytes
-    value: bytes | None
-    timestamp: int = 77
-    topic: str = "catalogue"
-    partition: int = 0
-    headers: Headers = ()
-
-
-def changed(offset: int, item: str, **fields: object) -> Written:
-    change = ItemChanged(item=item, **{"changed_at": 1000 + offset, **fields})
-    return Written(offset, f"item:{item}".encode(), catalogue.encode(change))
+from shared.catalogue import OfferChanged
+from tests.unit.profile.builders import NOW
+from tests.unit.profile.items.changes import Written, changed
 
 
 @pytest.fixture
@@ -50,7 +31,7 @@ def test_a_change_has_the_item_as_it_was_before(items: Items) -> None:
 def test_what_says_nothing_new_is_no_change(items: Items) -> None:
     items.take([changed(0, "lamp", price=1000), changed(1, "lamp", price=1000)])
     assert items.since(0, 10) == []
-    assert items.items["lamp"].changed_at == 1001
+    assert items.items["lamp"].changed_at == NOW + 1
 
 
 def test_changes_are_found_from_an_offset_on(items: Items) -> None:
@@ -68,8 +49,8 @@ def test_an_item_that_was_deleted_is_gone_and_comes_back_as_a_new_one(items: Ite
 
 
 def test_a_change_without_a_time_has_that_of_its_record(items: Items) -> None:
-    items.take([changed(0, "lamp", changed_at=0)])
-    assert items.items["lamp"].changed_at == 77
+    items.take([changed(9, "lamp", changed_at=0)])
+    assert items.items["lamp"].changed_at == NOW
 
 
 def test_what_is_no_item_or_does_not_decode_is_passed_over(items: Items) -> None:
