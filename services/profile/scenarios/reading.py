@@ -27,8 +27,9 @@ from services.profile.scenarios.shapes import Written
 from services.profile.scenarios.typed import did_you_mean
 from services.profile.scenarios.variables import Scope
 
-RESERVED: Final = frozenset(["segments"])
-"""What moments call their own waiting entries."""
+STAGES_OWN: Final = frozenset(["profile.stage", "profile.days_in_stage"])
+SEGMENTS_OWN: Final = STAGES_OWN | {"profile.segments"}
+"""What a rule must not ask of, since it answers it: it would change by being asked."""
 KINDS: Final = frozenset(["nps", "csat", "ces"])
 PURPOSES: Final = {
     "marketing": PurposeText(lines={}, basis="consent"),
@@ -72,8 +73,8 @@ class _Reader:
         self.once("segments", text.segments)
         self.once("stages", text.stages)
         self.once("scenarios", text.scenarios)
-        segments = [rule for each in text.segments if (rule := self.rule(each)) is not None]
-        stages = [rule for each in text.stages if (rule := self.rule(each)) is not None]
+        segments = [self.rule(each, SEGMENTS_OWN) for each in text.segments]
+        stages = [self.rule(each, STAGES_OWN) for each in text.stages]
         found = [self.scenario(each) for each in text.scenarios]
         scenarios = tuple(each for each in found if each is not None)
         facts = dict.fromkeys(each.on.fact for each in scenarios if isinstance(each.on, OnFact))
@@ -88,8 +89,8 @@ class _Reader:
             by_name={each.name: each for each in scenarios},
             on_items=tuple(each for each in scenarios if isinstance(each.on, OnItem)),
             on_timers=tuple(each for each in scenarios if isinstance(each.on, OnTimer)),
-            segments=tuple(segments),
-            stages=tuple(stages),
+            segments=tuple(each for each in segments if each is not None),
+            stages=tuple(each for each in stages if each is not None),
         )
 
     def once(self, group: str, entries: Sequence[ScenarioText | RuleText]) -> None:
@@ -99,9 +100,7 @@ class _Reader:
             if not entry.name:
                 continue
             place, line = self.place.into(f"{group}.{entry.name}.name"), entry.lines["name"]
-            if entry.name in RESERVED and group == "scenarios":
-                place.refuse(line, f"{entry.name} is a reserved name", "use another name")
-            elif entry.name in lines:
+            if entry.name in lines:
                 what = f"{entry.name} is there twice, first in line {lines[entry.name]}"
                 place.refuse(line, what, "give one of them another name")
             lines.setdefault(entry.name, line)
@@ -122,8 +121,8 @@ class _Reader:
             )
         return None
 
-    def rule(self, rule: RuleText) -> Segment | None:
-        when = self.expression(rule.when, "flag", Scope())
+    def rule(self, rule: RuleText, own: frozenset[str]) -> Segment | None:
+        when = self.expression(rule.when, "flag", Scope(own=own))
         if when is None:
             return None
         return Segment(name=rule.name, when=when, reassess_ms=tuple(sorted(rule.reassess)))
@@ -139,6 +138,12 @@ class _Reader:
         when = self.expression(text.when, "flag", later._replace(event=True))
         recheck = self.expression(text.recheck, "flag", later)
         value = self.expression(text.value, "number", later)
+        if isinstance(text.on, OnTimer) and when is not None:
+            # A timer is asked once, when it is due.
+            asked = [when.text, *([recheck.text] if recheck is not None else [])]
+            joined = " && ".join(f"({part}\n)" for part in asked)
+            begins = Written(joined, text.lines["when"], f"{place.where}.when", False)
+            when, recheck = None, self.expression(begins, "flag", later)
         payload = text.payload
         if text.on is None:
             return None

@@ -28,7 +28,6 @@ DYNAMIC: Final = {
 """Prefixes of variables of any kind: what they are compared with says which."""
 ABOUT_ITEMS: Final = frozenset(["replenishment"])
 """Timers whose moment is about an item."""
-_MEMBERSHIP: Final = frozenset(["profile.segments", "profile.stage", "profile.days_in_stage"])
 _CHANGE: Final = frozenset(variable.name for variable in moment_variables.CHANGE)
 
 
@@ -75,11 +74,12 @@ def _dynamic(name: str) -> Variable | None:
 class Scope(NamedTuple):
     """Where an expression stands. on: what begins the scenario, None for a rule of segments or
     stages; event: whether what happened is at hand, which it is for `when` alone; anything: where
-    `on` itself is wrong, so nobody can say what is at hand."""
+    `on` itself is wrong, so nobody can say what is at hand; own: what the rule itself answers."""
 
     on: OnFact | OnItem | OnTimer | None = None
     event: bool = False
     anything: bool = False
+    own: frozenset[str] = frozenset()
 
     def find(self, name: str) -> Variable | tuple[str, str]:
         """The variable, or what is wrong with asking for it here and what to write."""
@@ -92,9 +92,9 @@ class Scope(NamedTuple):
     def _refusal(self, variable: Variable) -> tuple[str, str] | None:
         if self.anything:
             return None
-        if self.on is None and variable.name in _MEMBERSHIP:
-            what = f"{variable.name} is not known in segments and stages"
-            return what, "a rule that asks for its own answer has none: write out what it means"
+        if variable.name in self.own:
+            what = f"{variable.name} follows from this rule, so it cannot ask for it"
+            return what, "write out what it means"
         group = variable.name.partition(".")[0]
         if group == "event":
             return self._without_event(variable)

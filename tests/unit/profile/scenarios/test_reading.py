@@ -356,5 +356,24 @@ def test_names_are_taken_once() -> None:
     (problem,) = refused(LEAST + again)
     assert (problem.line, problem.where) == (7, "scenarios.one.name")
     assert problem.what == "one is there twice, first in line 3"
-    (problem,) = refused(LEAST.replace("name: one", "name: segments"))
-    assert problem.what == "segments is a reserved name"
+
+
+def test_a_timer_is_asked_once_when_it_is_due() -> None:
+    rest = "purpose: care, channels: [email]}"
+    text = f"""
+    policy: {{purposes: {{care: {{basis: consent}}}}}}
+    scenarios:
+      - {{name: a, on: {{timer: birthday}}, when: profile.orders > 1, {rest}
+      - {{name: b, on: {{timer: birthday}}, when: profile.orders > 1 || true,
+         recheck: profile.age > 17, {rest}
+    """
+    first, second = book(text).scenarios
+    assert (first.when, second.when) == (None, None)
+    assert first.recheck is not None
+    assert first.recheck.text == "(profile.orders > 1\n)"
+    assert second.recheck is not None
+    assert second.recheck.text == "(profile.orders > 1 || true\n) && (profile.age > 17\n)"
+    (problem,) = refused(
+        LEAST.replace("cart_added", "{timer: birthday}") + "    when: item.price > 1\n"
+    )
+    assert problem.where == "scenarios.one.when"
