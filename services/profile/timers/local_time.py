@@ -10,7 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-_YEARS_AROUND: Final = 3
+_YEARS_BACK: Final = 2
+_YEARS_ON: Final = 4
 """`days` reach a year to either side."""
 
 
@@ -49,10 +50,13 @@ def next_yearly(
 ) -> Yearly:
     """The next time strictly after a moment that a day of the year is to be spoken of, so many days
     before it (negative: after it)."""
-    around = local_day(after_ms, zone).year
-    for year in range(around - _YEARS_AROUND, around + _YEARS_AROUND):
+    today = local_day(after_ms, zone)
+    begin = today.year if days_before >= 0 else today.year - _YEARS_BACK
+    ahead, yesterday = timedelta(days=days_before), today - timedelta(days=1)
+    for year in range(begin, today.year + _YEARS_ON):
         meant = date(year, month, min(day, monthrange(year, month)[1]))
-        at = moment(meant - timedelta(days=days_before), minute, zone)
-        if at > after_ms:
+        spoken = meant - ahead
+        # a clock that was set over midnight may still be to show yesterday's time of day
+        if spoken >= yesterday and (at := moment(spoken, minute, zone)) > after_ms:
             return Yearly(at, meant)
     raise ValueError(f"a day of the year is spoken of within a year of it, not {days_before} days")
