@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args, get_origin
 
 from shared.clock import Clock
 from shared.errors import SettingsError
@@ -35,6 +35,10 @@ def _parse(kind: Any, text: str) -> Any:
         if text.lower() not in {"0", "1", "true", "false"}:
             raise ValueError(f"true or false, not {text!r}")
         return text.lower() in {"1", "true"}
+    if get_origin(kind) is Literal:
+        if text not in get_args(kind):
+            raise ValueError(f"{' or '.join(get_args(kind))}, not {text!r}")
+        return text
     if kind is Clock:
         return Clock.parse(text)
     return kind(text)
@@ -49,6 +53,8 @@ class Settings(FromEnvironment):
     redis_cluster: `redis` names any node of a Redis Cluster; the others are found through it.
     store_durability: `aof` (Redis appends to its log each second; offsets wait for it, and are
     held where it does not) or `volatile` (they do not wait, and a Redis that restarts is refused).
+    cloudevents: `binary` (attributes in the record's headers) or `structured` (all in its value):
+    how triggers and suppressions are written.
     archive: folder or object-store URL of the archive's tables; what a store needs besides (keys,
     region, endpoint) comes from its own variables, such as AWS_ACCESS_KEY_ID.
     """
@@ -68,6 +74,7 @@ class Settings(FromEnvironment):
     store_durability: str = "aof"
     models: str = ".attune/models"
     archive: str = ".attune/archive"
+    cloudevents: Literal["binary", "structured"] = "binary"
 
     def __post_init__(self) -> None:
         if self.environment == "production" and self.clock.accelerated:

@@ -90,7 +90,7 @@ async def _open(
     keeping = Keeping(redis, watch, volatile=settings.store_durability == "volatile")
     await keeping.until()
     producer = await stack.enter_async_context(Producer.open(settings))
-    publisher = Publisher(producer, settings.namespace, settings.clock)
+    publisher = Publisher(producer, settings.namespace, settings.clock, settings.cloudevents)
     cache = IdentityCache(own.cached)
     worker = Worker(
         store,

@@ -1,16 +1,15 @@
 """Publishes what folds stated: facts to `events`, triggers to their channel as CloudEvents.
 
-At least once: whoever consumes dedupes by id (`ce_id` is the trigger's id, the same each time).
+At least once: whoever consumes dedupes by id (see `cloud_events`).
 Never after a message's life has ended: a log that is read again must not speak of the past.
 """
 
 import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from itertools import repeat
-from typing import Final
 
-from services.profile import metrics
+from services.profile import cloud_events, metrics
+from services.profile.cloud_events import Mode
 from services.profile.identity import OutboxEntry
 from services.profile.outgoing import Outgoing, send
 from shared import topics
@@ -19,17 +18,18 @@ from shared.clock import Clock, real_now_ms
 from shared.errors import LogUnavailable
 from shared.events import MessageDecided
 from shared.headers import AT, CAUSE, MESSAGE, ORIGINAL_BYTES, REASON, STAGE, Headers
-from shared.triggers import CLOUDEVENTS_VERSION, SOURCE, expires_at
+from shared.triggers import expires_at
 
 log = logging.getLogger(__name__)
-
-CONTENT_TYPE: Final = b"application/json"
 
 
 class Publisher:
     """Writes the system's own facts and the arbiter's messages to the log."""
 
-    def __init__(self, producer: Producer, namespace: str, clock: Clock) -> None:
+    def __init__(
+        self, producer: Producer, namespace: str, clock: Clock, mode: Mode = "binary"
+    ) -> None:
+        self._mode = mode
         self._producer = producer
         self._clock = clock
         self._namespace = namespace
@@ -86,8 +86,8 @@ class Publisher:
         to_act_on = message.verdict == "send"
         topic = topics.triggers(message.channel) if to_act_on else topics.SUPPRESSIONS
         key = (message.customer or "").encode()
-        headers = cloudevent_headers(message)
-        return Outgoing(topic.named(self._namespace), key, message.trigger, headers)
+        written = cloud_events.write(message, self._mode)
+        return Outgoing(topic.named(self._namespace), key, written.value, written.headers)
 
     async def _keep_as_dead_letter(self, message: MessageDecided, reason: str, why: str) -> None:
         """Cut shorter until the log takes it: whoever looks at dead-letters must hear of it."""
@@ -104,21 +104,3 @@ class Publisher:
             if not value:
                 raise LogUnavailable("the log refuses even an empty dead letter")
             value = value[: len(value) // 4]
-
-
-def cloudevent_headers(message: MessageDecided) -> Headers:
-    """CloudEvents 1.0, Kafka binary mode."""
-    seconds, millis = divmod(message.occurred_at, 1000)
-    stamp = _rfc3339(seconds, millis)
-    return (
-        ("ce_specversion", CLOUDEVENTS_VERSION.encode()),
-        ("ce_id", message.trigger_id.encode()),
-        ("ce_type", f"attune.trigger.{message.scenario}".encode()),
-        ("ce_source", SOURCE.encode()),
-        ("ce_time", stamp.encode()),
-        ("content-type", CONTENT_TYPE),
-    )
-
-
-def _rfc3339(seconds: int, millis: int) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{millis:03d}Z"

@@ -37,6 +37,7 @@ PURE = (
     "services/ingest/typed.py",
     "services/profile/arbiter/*.py",
     "services/profile/batch.py",
+    "services/profile/cloud_events.py",
     "services/profile/columns.py",
     "services/profile/contact*.py",
     "services/profile/counts_format.py",

@@ -3,15 +3,17 @@
 asyncapi.py lays these out. Header values are text on the wire.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any, Final
 
 from services.commands.contracts import samples, schemas
 from services.commands.contracts.schemas import Schema, reference
 from services.ingest.reasons import Reason
+from services.profile import cloud_events
 from shared import headers, topics
 from shared.catalogue import Change
-from shared.events import FACT_TYPES, INPUT_TYPES, Fact
+from shared.events import FACT_TYPES, INPUT_TYPES, Fact, MessageDecided
 from shared.topics import Topic
 from shared.triggers import CLOUDEVENTS_VERSION, SOURCE
 
@@ -87,22 +89,24 @@ DEAD_HEADERS: Final[dict[str, Schema]] = {
 }
 CLOUD_HEADERS: Final[dict[str, Schema]] = {
     "ce_specversion": _text("CloudEvents version.", const=CLOUDEVENTS_VERSION),
-    "ce_id": _text("The decision's id: the same trigger never has two."),
+    "ce_id": _text(
+        "What a repetition is known by: the trigger's id; of a suppression that of its verdict, "
+        "since one trigger may be held several times."
+    ),
     "ce_source": _text("Who decided.", const=SOURCE),
-    "ce_type": _text("The scenario."),
+    "ce_type": _text("The scenario, behind `attune.trigger.`.", pattern=r"^attune\.trigger\."),
     "ce_subject": _text("The customer."),
     "ce_time": _text("Business time of the decision, RFC 3339."),
-    "content-type": _text("Of the value.", const="application/json"),
+    "ce_dataschema": _text("Names the schema of the value."),
+    "content-type": _text("Of the value.", const=cloud_events.DATA_TYPE),
 }
-CLOUD_EXAMPLE: Final = {
-    "ce_specversion": CLOUDEVENTS_VERSION,
-    "ce_id": samples.TRIGGER["decision_id"],
-    "ce_source": SOURCE,
-    "ce_type": samples.TRIGGER["scenario"],
-    "ce_subject": samples.CUSTOMER,
-    "ce_time": "2026-03-02T13:00:00Z",
-    "content-type": "application/json",
+CLOUD_REQUIRED: Final = tuple(name for name in CLOUD_HEADERS if name != "ce_subject")
+STRUCTURED_HEADERS: Final[dict[str, Schema]] = {
+    "content-type": _text("Of the value.", const=cloud_events.STRUCTURED_TYPE)
 }
+TWO_MODES: Final = (
+    "The setting ATTUNE_CLOUDEVENTS says which of the two modes of CloudEvents a deployment writes."
+)
 
 
 def messages_of(topic: Topic) -> list[Message]:
@@ -118,9 +122,9 @@ def messages_of(topic: Topic) -> list[Message]:
     if topic == topics.DECISIONS:
         return [_decision()]
     if topic == topics.SUPPRESSIONS:
-        return [_suppression()]
+        return _suppression()
     if topic.name in {topics.triggers(channel).name for channel in topics.CHANNELS}:
-        return [_trigger()]
+        return _trigger()
     raise LookupError(f"channels.py does not say what {topic.name} carries")
 
 
@@ -219,29 +223,68 @@ def _decision() -> Message:
     )
 
 
-def _trigger() -> Message:
-    return Message(
-        name="Trigger",
-        title="A customer's moment",
-        summary="A CloudEvent (binary) to act on now. What must not be sent never stands here.",
-        payload=reference("Trigger"),
-        key="the customer's id",
-        headers=CLOUD_HEADERS,
-        required_headers=("ce_specversion", "ce_id", "ce_source", "ce_type"),
-        example_headers=CLOUD_EXAMPLE,
-        examples=[samples.of_trigger()],
+def _trigger() -> list[Message]:
+    return _cloud_events(
+        "Trigger",
+        "A customer's moment",
+        "A CloudEvent to act on now. What must not be sent never stands here.",
+        samples.of_message(sent=True),
     )
 
 
-def _suppression() -> Message:
-    return Message(
-        name="Suppression",
-        title="A message that was not sent",
-        summary="A CloudEvent (binary): what was withheld, why, and when it may be tried again.",
-        payload=reference("Suppression"),
-        key="the customer's id",
-        headers=CLOUD_HEADERS,
-        required_headers=("ce_specversion", "ce_id", "ce_source", "ce_type"),
-        example_headers=CLOUD_EXAMPLE,
-        examples=[samples.of_suppression()],
+def _suppression() -> list[Message]:
+    return _cloud_events(
+        "Suppression",
+        "A message that was not sent",
+        "A CloudEvent: what was withheld, why, and when it is asked about again.",
+        samples.of_message(sent=False),
     )
+
+
+def _cloud_events(name: str, title: str, summary: str, message: MessageDecided) -> list[Message]:
+    """The same event in both modes, as the publisher writes it."""
+    binary = cloud_events.write(message, "binary")
+    structured = cloud_events.write(message, "structured")
+    key = "the customer's id"
+    return [
+        Message(
+            name=name,
+            title=title,
+            summary=f"{summary} Attributes in headers (binary mode). {TWO_MODES}",
+            payload=reference(name),
+            key=key,
+            headers=CLOUD_HEADERS,
+            required_headers=CLOUD_REQUIRED,
+            example_headers={each: value.decode() for each, value in binary.headers},
+            examples=[json.loads(binary.value)],
+        ),
+        Message(
+            name=f"{name}Structured",
+            title=f"{title}, structured",
+            summary=f"{summary} Attributes in the value (structured mode). {TWO_MODES}",
+            payload=_structured(name),
+            key=key,
+            headers=STRUCTURED_HEADERS,
+            required_headers=("content-type",),
+            example_headers={each: value.decode() for each, value in structured.headers},
+            examples=[json.loads(structured.value)],
+            content_type=cloud_events.STRUCTURED_TYPE,
+        ),
+    ]
+
+
+def _structured(name: str) -> Schema:
+    attributes = {
+        each.removeprefix("ce_"): schema
+        for each, schema in CLOUD_HEADERS.items()
+        if each.startswith("ce_")
+    }
+    return {
+        "type": "object",
+        "properties": {
+            **attributes,
+            "datacontenttype": CLOUD_HEADERS["content-type"],
+            "data": reference(name),
+        },
+        "required": [each.removeprefix("ce_") for each in CLOUD_REQUIRED[:-1]] + ["data"],
+    }

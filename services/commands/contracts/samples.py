@@ -4,6 +4,7 @@ An example holds what its type requires and a few fields that explain it. A new 
 needs a value in FIELDS; the generator says so.
 """
 
+import json
 from typing import Any, Final
 
 import msgspec
@@ -11,7 +12,7 @@ from msgspec import Struct
 
 from shared.catalogue import ItemChanged
 from shared.decisions import Decision
-from shared.events import FACT_TYPES, INPUT_TYPES, Fact, Identified
+from shared.events import FACT_TYPES, INPUT_TYPES, Fact, Identified, MessageDecided
 from shared.triggers import Suppression, Trigger
 
 NOON: Final = 1_772_452_800_000
@@ -144,15 +145,18 @@ def of_item_changed() -> dict[str, Any]:
     return _checked(change, ItemChanged)
 
 
-def of_trigger() -> dict[str, Any]:
-    """The data of a trigger."""
-    return _checked(TRIGGER, Trigger)
-
-
-def of_suppression() -> dict[str, Any]:
-    """The data of a message that was not sent."""
-    kept = {**TRIGGER, "suppressed_by": "fatigue", "retry_at": NOON + 86_400_000}
-    return _checked(kept, Suppression)
+def of_message(*, sent: bool) -> MessageDecided:
+    """A verdict with its trigger, or with what was withheld until later."""
+    data = {} if sent else {"suppressed_by": "budget", "retry_at": NOON + 86_400_000}
+    decided = {
+        **of_fact(MessageDecided),
+        "occurred_at": NOON,
+        "trigger_id": TRIGGER["decision_id"],
+        "verdict": "send" if sent else "hold",
+        "trigger": json.dumps(_checked({**TRIGGER, **data}, Trigger if sent else Suppression)),
+    }
+    decided["trigger"] = decided["trigger"].encode()
+    return msgspec.convert(decided, MessageDecided)
 
 
 def of_segment() -> dict[str, Any]:

@@ -108,8 +108,9 @@ def test_other_examples_decode() -> None:
     encode = msgspec.json.encode
     assert catalogue.decode(encode(samples.of_item_changed()))
     assert decisions.decode_decision(encode(samples.of_decision()))
-    assert triggers.decode(encode(samples.of_trigger()))
-    assert msgspec.convert(samples.of_suppression(), triggers.Suppression)
+    assert triggers.decode(samples.of_message(sent=True).trigger)
+    held = samples.of_message(sent=False).trigger
+    assert msgspec.json.decode(held, type=triggers.Suppression).suppressed_by == "budget"
 
 
 def test_a_required_field_without_a_value_is_named() -> None:
