@@ -5,7 +5,7 @@ Times are distances back from the view's clock, of messages each from the one be
 repeat stand once. The names of segments and the stage are in the view. docs/adr/0009 says why.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import accumulate, pairwise
 from operator import sub
 from typing import Any, Final
@@ -17,6 +17,7 @@ from services.profile.contact import Contact, Hold, Responses, Sent, Stated
 from shared.profile import View
 
 _DIGEST_BYTES: Final = 8
+_ID_BYTES: Final = 16
 _EMPTY: Final = Contact()
 
 
@@ -24,10 +25,11 @@ class PackedContact(Struct, array_like=True):
     """The order of fields is the format; what is empty at the end is left out.
 
     marks, offset, offsets: of what was stated, the first offset and each one's distance from the
-    one before; newest: of the messages; ages: distances between them; kinds: (channel, scenario,
-    tags, transactional), and by message which one it is of; spoke: where that is not the time of
-    the scenario's newest message, None for never; covered: until when, as distances; arms: arm →
-    experiments; segments: since when, in the view's order.
+    one before; newest: of the messages; ages: distances between them; messages: None for those
+    whose id is one of ids; kinds: (channel, scenario, tags, transactional), and by message which
+    one it is of; spoke: where that is not the time of the scenario's newest message, None for
+    never; covered: until when, as distances; arms: arm → experiments; segments: since when, in the
+    view's order.
     """
 
     marks: bytes = b""
@@ -35,7 +37,8 @@ class PackedContact(Struct, array_like=True):
     offsets: Column = b""
     newest: int = 0
     ages: Column = b""
-    messages: list[str] = []
+    ids: bytes = b""
+    messages: list[str | None] = []
     kinds: list[tuple[str, str, tuple[str, ...], bool]] = []
     kind: Column = b""
     outcomes: Column = b""
@@ -80,12 +83,14 @@ def _pack_stated(stated: list[Stated]) -> tuple[bytes, int, Column]:
 def _pack_sent(sent: list[Sent], clock: int) -> tuple[Any, ...]:
     """The fields from `newest` to `outcomes`."""
     ats = [one.at for one in sent]
+    ids = [_short(one.message) for one in sent]
     sorts = [(one.channel, one.scenario, one.tags, one.transactional) for one in sent]
     kinds = {kind: place for place, kind in enumerate(dict.fromkeys(sorts))}
     return (
         clock - ats[0] if ats else 0,
         pack_column([before - after for before, after in pairwise(ats)]),
-        [one.message for one in sent],
+        b"".join(ids),
+        [None if short else one.message for one, short in zip(sent, ids, strict=True)],
         list(kinds),
         pack_column([kinds[kind] for kind in sorts]),
         pack_column([one.outcome for one in sent]),
@@ -127,12 +132,28 @@ def _sent(packed: PackedContact, clock: int) -> list[Sent]:
     ages = unpack_column(packed.ages, max(0, count - 1))
     rows = zip(
         accumulate(ages, sub, initial=clock - packed.newest),
-        packed.messages,
+        _messages(packed),
         unpack_column(packed.kind, count),
         unpack_column(packed.outcomes, count),
         strict=False,
     )
     return [Sent(at, message, *packed.kinds[kind], outcome) for at, message, kind, outcome in rows]
+
+
+def _short(message: str) -> bytes:
+    """A trigger's id as the 16 bytes that it is; as text it would take a fifth more. b"": none."""
+    if len(message) != 2 * _ID_BYTES:
+        return b""
+    try:
+        short = bytes.fromhex(message)
+    except ValueError:
+        return b""
+    return short if short.hex() == message else b""
+
+
+def _messages(packed: PackedContact) -> Iterator[str]:
+    ids = (packed.ids[at : at + _ID_BYTES].hex() for at in range(0, len(packed.ids), _ID_BYTES))
+    return (next(ids) if message is None else message for message in packed.messages)
 
 
 def _stated(packed: PackedContact) -> list[Stated]:

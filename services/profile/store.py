@@ -12,7 +12,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from services.profile.identity import Identity, OutboxEntry, stable_id
-from services.profile.moments.waiting import Waiting
+from services.profile.moments.waiting_format import pack_waiting, unpack_waiting
 from services.profile.state_format import Packed, pack_profile, unpack_profile
 from services.profile.store_calls import Scripts
 from services.profile.store_errors import translated
@@ -24,7 +24,6 @@ BUCKETS_KEPT: Final = 14 * 24
 
 _outbox_encoder = msgspec.msgpack.Encoder()
 _outbox_decoder = msgspec.msgpack.Decoder(list[OutboxEntry])
-_waiting_decoder = msgspec.msgpack.Decoder(list[Waiting])
 _positions_decoder = msgspec.msgpack.Decoder(tuple[str, dict[int, int]])
 
 
@@ -69,7 +68,7 @@ class ProfileStore:
             window=marks,
             outbox=_outbox_decoder.decode(outbox) if outbox else [],
             accepted_at=int(accepted_at or 0),
-            waiting=_waiting_decoder.decode(waiting) if waiting else [],
+            waiting=unpack_waiting(waiting),
         )
 
     async def views(self, identities: Sequence[str]) -> dict[str, bytes]:
@@ -112,7 +111,7 @@ class ProfileStore:
             packed.window,
             _outbox_encoder.encode(identity.outbox) if identity.outbox else b"",
             identity.accepted_at,
-            _outbox_encoder.encode(identity.waiting) if identity.waiting else b"",
+            pack_waiting(identity.waiting),
         ]
 
     async def item_positions(self, partitions: Sequence[int]) -> dict[int, int]:

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from services.local.store import EmbeddedStore
 from services.profile.identity import Delivery, Identity, apply
+from services.profile.moments.waiting import Waiting
 from services.profile.store import BUCKETS_KEPT, ProfileStore
 from services.profile.store_keeping import Keeping
 from services.profile.store_values import DueTimer, ItemBatch, RecreatedTopic
@@ -63,6 +64,31 @@ async def test_an_identity_comes_back_as_it_was_written(store) -> None:
     assert found.profile == written.profile
     assert (found.counter, found.positions, found.accepted_at) == (1, {3: 11}, 777)
     assert found.window.pack() == written.window.pack()
+
+
+async def test_waiting_moments_come_back_until_there_are_none(store) -> None:
+    written = identity()
+    written.waiting = [
+        Waiting(NOW + 5, "cart_abandoned", "event-1", NOW, "", "lamp"),
+        Waiting(NOW + 9, "inactive", "timer:inactive:7", NOW),
+    ]
+    await store.save([written])
+    found = (await store.load(["c:alice"]))["c:alice"]
+    assert found.waiting == written.waiting
+    found.waiting = []
+    await store.save([found])
+    assert (await store.load(["c:alice"]))["c:alice"].waiting == []
+
+
+async def test_where_nothing_waits_nothing_is_kept_of_it(redis: Redis, namespace: str) -> None:
+    keys = Keys(namespace, "g1")
+    store = ProfileStore(redis, keys, "topic-1")
+    written = identity()
+    written.waiting = [Waiting(NOW + 5, "cart_abandoned", "event-1", NOW)]
+    for moments in (written.waiting, []):
+        written.waiting = moments
+        await store.save([written])
+        assert bool(await redis.hexists(keys.profile("c:alice"), "w")) is bool(moments)
 
 
 async def test_an_unknown_identity_is_empty(store) -> None:

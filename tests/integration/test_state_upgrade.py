@@ -91,6 +91,6 @@ async def test_a_profile_of_a_newer_version_is_refused(
     store = ProfileStore(redis, Keys(namespace, "g1"), "topic-1")
     await store.save(list((await store.load([KEY])).values()))
     state = await redis.hget(old_hash, "s")
-    await redis.hset(old_hash, "s", b"\x04" + state[1:])
-    with pytest.raises(NewerVersion, match="version 04"):
+    await redis.hset(old_hash, "s", b"\x05" + state[1:])
+    with pytest.raises(NewerVersion, match="version 05"):
         await store.load([KEY])

@@ -54,6 +54,21 @@ def folded(*sequence: facts.Fact, authenticated: bool = True) -> Component:
     return component
 
 
+def asides(fields: dict[str, Any], item: str) -> list[facts.Fact]:
+    """Facts that say little beside shopping, and leave one register each."""
+    at = fields["occurred_at"]
+    return [
+        facts.CheckoutStarted(**fields, total=at % 1_000, currency="GBP"),
+        facts.OccasionSaved(**fields, name=item, month=1 + at % 12, day=1 + at % 28),
+        facts.FeedbackGiven(**fields, kind="nps", score=float(at % 11)),
+        facts.OrderShipped(**fields, order=item),
+        facts.OrderDelayed(**fields, order=item),
+        facts.OrderDelivered(**fields, order=item),
+        facts.ItemRated(**fields, item=item, rating=5),
+        facts.SupportContacted(**fields),
+    ]
+
+
 items = st.sampled_from(["lamp", "sofa", "mug", "rug"])
 times = st.one_of(st.integers(NOW - 60 * DAY, NOW), st.integers(NOW - 400 * DAY, NOW))
 
@@ -83,6 +98,7 @@ def fact_lists(draw: st.DrawFn, max_size: int = 12) -> list[facts.Fact]:
                         facts.ConsentChanged(**fields, purpose="marketing", granted=bool(at % 2)),
                         facts.ProfilingPaused(**fields, paused=bool(at % 3)),
                         facts.PageViewed(**fields, path="/"),
+                        *asides(fields, item),
                     ]
                 )
             )

@@ -4,7 +4,15 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.profile.component import CONSENTS_KEPT, Component, merge, pack, unpack
+from services.profile.component import (
+    CONSENTS_KEPT,
+    OCCASIONS_KEPT,
+    Component,
+    merge,
+    pack,
+    unpack,
+)
+from services.profile.registers import DELAYED, RATED, Checkout
 from services.profile.state import canonical
 from services.profile.view import cart_items
 from shared import events as facts
@@ -90,6 +98,60 @@ def test_recency_and_frequency_follow_event_time() -> None:
 def test_an_unsubscribe_denies_marketing_on_its_channel() -> None:
     fact = facts.MessageUnsubscribed(**base(1), message="m", channel="email")
     assert folded(fact).consents["marketing|email"].denies
+
+
+def test_a_checkout_stands_until_an_order_follows_it() -> None:
+    checkout = facts.CheckoutStarted(**base(1, NOW), total=500, currency="GBP")
+    earlier = facts.CheckoutStarted(**base(2, NOW - 1))
+    standing = Checkout(NOW, "event-1", 500, "GBP")
+    assert folded(earlier, checkout).checkout == folded(checkout, earlier).checkout == standing
+    assert folded(checkout, bought(3, NOW - 1)).checkout == standing
+    assert folded(checkout, bought(3, NOW)).checkout is None
+    assert folded(bought(3, NOW), checkout).checkout is None
+
+
+def test_what_is_bought_again_remembers_when_it_was_bought_first() -> None:
+    times = (NOW, NOW - 9 * DAY, NOW - 3 * DAY)
+    component = folded(*(bought(n, at, "mug") for n, at in enumerate(times)), bought(9))
+    assert component.since == {"mug": NOW - 9 * DAY}
+    assert (component.bought["mug"], component.again) == (NOW, {"mug": 2})
+
+
+def test_where_a_part_of_before_does_not_say_since_when_it_stays_unknown() -> None:
+    old = folded(bought(1, NOW - 9 * DAY, "mug"), bought(2, NOW, "mug"))
+    old.since = {}
+    for one, other in ((old, folded(bought(3, item="mug"))), (folded(bought(3, item="mug")), old)):
+        total = unpack(pack(one))
+        merge(total, other)
+        assert (total.again, total.since) == ({"mug": 2}, {})
+
+
+def test_occasions_feedback_and_orders_are_registers_with_bounds() -> None:
+    component = folded(
+        *(
+            facts.OccasionSaved(**base(n, NOW + n), name=f"day-{n % 20}", month=5, day=n % 28 + 1)
+            for n in range(40)
+        ),
+        facts.FeedbackGiven(**base(50, NOW), kind="nps", score=3),
+        facts.FeedbackGiven(**base(51, NOW - 1), kind="nps", score=9),
+        *(facts.OrderShipped(**base(60 + n, NOW + n), order=f"o{n}") for n in range(10)),
+        facts.OrderDelayed(**base(70, NOW + 20), order="o9"),
+    )
+    assert len(component.occasions) == OCCASIONS_KEPT
+    assert component.occasions["day-19"].day == 12
+    assert component.feedback["nps"].score == 3
+    assert list(component.progress) == [f"o{n}" for n in range(2, 10)]
+    assert component.progress["o9"].value == DELAYED
+
+
+def test_what_a_shop_or_a_tool_tells_is_no_sign_of_the_shopper() -> None:
+    sent = facts.MessageSent(**base(2, NOW + DAY), message="m")
+    delayed = facts.OrderDelayed(**base(3, NOW + 2 * DAY), order="o")
+    component = folded(viewed(1, NOW), sent, delayed)
+    assert (component.seen_at, component.last_at) == (NOW, NOW + 2 * DAY)
+    assert component.latest == {}
+    rated = facts.ItemRated(**base(4, NOW + DAY), item="lamp", rating=4)
+    assert folded(rated, viewed(1)).latest == {RATED: NOW + DAY}
 
 
 def test_traits_that_are_no_scalars_or_too_long_are_left_out() -> None:

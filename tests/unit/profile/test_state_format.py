@@ -1,6 +1,7 @@
 """How a profile lies in Redis: what is packed comes back, of this version and of older ones."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.profile.component import Component
 from services.profile.contact import Contact, Hold, Responses, Sent, Stated, contact_of
-from services.profile.identity import Identity
+from services.profile.identity import Delivery, Identity, apply, stable_id
 from services.profile.registers import (
     CartMark,
     Checkout,
@@ -26,9 +27,10 @@ from services.profile.state import Profile, fingerprint
 from services.profile.state_format import Packed, pack_profile, unpack_profile
 from services.profile.view import project
 from services.profile.window import Window, digest
+from shared import events as facts
 from shared.packed import NewerVersion
 from shared.profile import VIEW_VERSION, View, decode_view, encode_view
-from tests.unit.profile.builders import DAY, NOW, fact_lists, folded
+from tests.unit.profile.builders import DAY, NOW, base, fact_lists, folded
 
 GOLDEN = Path(__file__).parents[2] / "fixtures" / "golden"
 NAMES = ("new", "one_view", "customer", "visitor", "logged_in_visitor", "overflowed")
@@ -85,8 +87,9 @@ components = st.builds(
 digests = st.integers(0, 2**64 - 1)
 tags = st.lists(texts, max_size=3).map(tuple)
 names = st.sampled_from(["", "cart_abandoned", "win_back", "birthday"])
+ids = st.one_of(texts, st.binary(min_size=16, max_size=16).map(bytes.hex), st.just("AB" * 16))
 messages = st.lists(
-    st.builds(Sent, times, texts, names, names, tags, st.booleans(), st.integers(0, 15)),
+    st.builds(Sent, times, ids, names, names, tags, st.booleans(), st.integers(0, 15)),
     max_size=8,
 )
 moments = st.dictionaries(names, times)
@@ -252,6 +255,26 @@ def test_equality_does_not_depend_on_the_packing() -> None:
     upgraded, window = unpack_profile(packed)
     rewritten, _ = unpack_profile(pack_profile(upgraded, window))
     assert fingerprint(upgraded) == fingerprint(rewritten) == fingerprint(profile)
+
+
+def test_what_was_said_to_a_customer_takes_few_bytes() -> None:
+    identity = Identity("c:alice")
+    sizes = []
+    for number in range(40):
+        fact = facts.MessageDecided(
+            **base(number, NOW + number * DAY),
+            trigger_id=stable_id(str(number)),
+            scenario=("cart_abandoned", "browse_abandoned")[number % 2],
+            channel="email",
+            verdict="send",
+            reason="allowed",
+            tags=["reminder"],
+        )
+        apply(identity, Delivery(fact, 0, 1_000 * number))
+        sizes.append(len(pack_profile(identity.profile, Window()).state))
+    further = [after - before for before, after in pairwise(sizes)]
+    assert sum(further) < 36 * len(further)
+    assert decode_view(pack_profile(identity.profile, Window()).view) == project(identity.profile)
 
 
 def test_a_new_identity_takes_few_bytes() -> None:

@@ -5,7 +5,7 @@ identity according to the log alone.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
@@ -14,7 +14,17 @@ from services.profile.fold import fold
 from services.profile.identity import TIE_MASK
 from services.profile.window import digest
 from shared import events as facts
-from tests.unit.profile.builders import DAY, HOUR, NOW, base, bought, carted, items, viewed
+from tests.unit.profile.builders import (
+    DAY,
+    HOUR,
+    NOW,
+    asides,
+    base,
+    bought,
+    carted,
+    items,
+    viewed,
+)
 
 VISITORS = ("v", "sam")
 CUSTOMERS = ("alice", "bob", "sam")
@@ -57,9 +67,27 @@ def acts(draw: st.DrawFn, number: int) -> facts.AnyFact:
                 facts.ConsentChanged(**fields, **purpose, granted=False),
                 facts.ProfilingPaused(**fields, paused=bool(at % 2)),
                 facts.PageViewed(**fields, path="/"),
+                draw(st.sampled_from(asides(fields, item))),
+                draw(st.sampled_from(told(fields, item))),
             ]
         )
     )
+
+
+def told(fields: dict[str, Any], item: str) -> list[facts.AnyFact]:
+    """What marketing tools and the system itself say; of a visitor it goes nowhere."""
+    message = {"message": item, "channel": "email"}
+    return [
+        facts.MessageSent(**fields, **message),
+        facts.MessageOpened(**fields, message=item),
+        facts.MessageClicked(**fields, **message),
+        facts.MessageBounced(**fields, **message),
+        facts.MessageUnsubscribed(**fields, message=item),
+        facts.ArmAssigned(**fields, experiment="holdout", arm=item),
+        facts.SegmentEntered(**fields, segment=item),
+        facts.SegmentLeft(**fields, segment=item),
+        facts.StageChanged(**fields, stage=item),
+    ]
 
 
 @st.composite
