@@ -75,6 +75,7 @@ class Settings(FromEnvironment):
     models: str = ".attune/models"
     archive: str = ".attune/archive"
     cloudevents: Literal["binary", "structured"] = "binary"
+    scenarios: str = ""
 
     def __post_init__(self) -> None:
         if self.environment == "production" and self.clock.accelerated:

@@ -18,16 +18,24 @@ class Fatigue(Struct, kw_only=True):
 
 
 class Payload(Struct, kw_only=True):
-    """What to talk about: item ids and offers, best first."""
+    """What to talk about: item ids and offers, best first.
+
+    Items are those that the moment is about and can be bought, then recommend's for this customer;
+    recommendation: the decision id of the latter, which clicks should name; "" without.
+    """
 
     items: list[str] = []
     offers: list[dict[str, Any]] = []
+    recommendation: str = ""
 
 
 class Trigger(Struct, kw_only=True):
     """A customer's moment, decided once. Times are epoch ms of business time.
 
-    `decision_id` is the trigger's id: hash(scenario, identity, causing event or due time).
+    `decision_id` is the trigger's id: hash(scenario, identity, what caused it). about: what is
+    known of the moment by name, such as item, price, previous_price (minor units), order,
+    occasion, which; arm: `treated`, `held_out` or `all` of the holdout; evidence: what caused it,
+    event ids first of all; version: of the scenarios that decided.
     """
 
     decision_id: str
@@ -43,6 +51,10 @@ class Trigger(Struct, kw_only=True):
     arm: str
     evidence: list[str]
     payload: Payload
+    version: str = ""
+    purpose: str = ""
+    tags: list[str] = []
+    about: dict[str, str | int | float] = {}
 
 
 class Suppression(Trigger, kw_only=True):

@@ -5,7 +5,7 @@ batch is taken up again.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from services.profile import metrics
@@ -18,22 +18,26 @@ from services.profile.batch import (
 )
 from services.profile.cache import IdentityCache
 from services.profile.counting import count_verdicts
-from services.profile.identity import Identity
+from services.profile.identity import Delivery, Identity
 from services.profile.items.indexing import InterestIndex
+from services.profile.moments.rules import Rules
 from services.profile.publisher import Publisher
 from services.profile.stages import Stages
 from services.profile.store import ProfileStore
 from services.profile.store_values import DueTimer, ItemBatch
 from shared.bus import Record, TopicPartition
+from shared.clock import Clock
 from shared.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
 SAVE_ATTEMPTS: Final = 20
+REAL: Final = Clock()
 
 Records = Mapping[TopicPartition, Sequence[Record]]
 StillLive = Callable[[], Awaitable[None]]
 """Raises where what was read to fold upon may have been removed already."""
+Fold = Callable[[Identity, Sequence[Delivery]], Effects]
 
 
 class Applied(NamedTuple):
@@ -43,11 +47,18 @@ class Applied(NamedTuple):
     identities: Mapping[str, Identity]
     effects: Mapping[str, Effects]
 
+    @property
+    def soonest(self) -> int | None:
+        """When the first of the timers that it moved is due (business epoch ms)."""
+        dues = [effect.due for effect in self.effects.values() if effect.due is not None]
+        return min(dues, default=None)
+
 
 class Applier:
     """Applies batches to one store. Without a publisher nothing is published: outboxes stay.
 
-    interest: the index of who is interested in what, where scenarios need it.
+    interest: the index of who is interested in what, where scenarios need it; rules: gives the
+    scenarios that facts are noted for; without it nothing is.
     """
 
     def __init__(
@@ -56,8 +67,12 @@ class Applier:
         publisher: Publisher | None,
         cache: IdentityCache,
         interest: InterestIndex | None = None,
+        rules: Callable[[], Rules] | None = None,
+        clock: Clock = REAL,
     ) -> None:
         self._interest = interest
+        self._rules = rules
+        self._clock = clock
         self._store = store
         self._publisher = publisher
         self._cache = cache
@@ -69,8 +84,17 @@ class Applier:
         self._cache.clear()
         self._item_positions.clear()
 
-    async def apply(self, records: Records, still_live: StillLive | None = None) -> Applied:
-        """Folds, writes and publishes. May be called again with what failed, or part of it."""
+    async def apply(
+        self,
+        records: Records,
+        still_live: StillLive | None = None,
+        ended: Collection[int] = (),
+    ) -> Applied:
+        """Folds, writes and publishes. May be called again with what failed, or part of it.
+
+        ended: partitions of which these are the last records, so that what they make of segments
+        and stages can be stated.
+        """
         with self.stages.measure("decode"):
             decoded = decode_batch(record for batch in records.values() for record in batch)
         if decoded.malformed:
@@ -78,8 +102,9 @@ class Applier:
             log.error("records in events are no facts", extra={"records": decoded.malformed})
         identities = await self._load(decoded.deliveries)
         with self.stages.measure("fold"):
+            fold = self._fold(ended)
             effects = {
-                key: fold_identity(identities[key], deliveries)
+                key: fold(identities[key], deliveries)
                 for key, deliveries in decoded.deliveries.items()
             }
         with self.stages.measure("store"):
@@ -87,7 +112,7 @@ class Applier:
             await self._count_items(ends, decoded, effects)
             if self._interest is not None:
                 await self._interest.note(decoded.deliveries, effects)
-            await self._save(identities, decoded, effects)
+            await self._save(identities, decoded, effects, fold)
             await self._schedule(decoded, effects)
         with self.stages.measure("publish"):
             outdated = await self._publish(identities, effects, still_live)
@@ -137,8 +162,23 @@ class Applier:
             if effect.due is not None
         )
 
+    def _fold(self, ended: Collection[int]) -> Fold:
+        """One set of rules and one time for a whole batch."""
+        rules = None if self._rules is None else self._rules()
+        now = self._clock.now_ms()
+
+        def fold(identity: Identity, deliveries: Sequence[Delivery]) -> Effects:
+            last = deliveries[-1].partition in ended
+            return fold_identity(identity, deliveries, rules, now if last else None)
+
+        return fold
+
     async def _save(
-        self, identities: dict[str, Identity], decoded: Decoded, effects: dict[str, Effects]
+        self,
+        identities: dict[str, Identity],
+        decoded: Decoded,
+        effects: dict[str, Effects],
+        fold: Fold,
     ) -> None:
         waiting = [identities[key] for key, effect in effects.items() if effect.changed]
         for _ in range(SAVE_ATTEMPTS):
@@ -147,9 +187,7 @@ class Applier:
                 return
             metrics.CONFLICTS.inc(len(refused))
             identities |= await self._store.load(refused)
-            again = {
-                key: fold_identity(identities[key], decoded.deliveries[key]) for key in refused
-            }
+            again = {key: fold(identities[key], decoded.deliveries[key]) for key in refused}
             effects |= again
             await self._schedule(decoded, again)
             waiting = [identities[key] for key in refused if effects[key].changed]

@@ -13,7 +13,11 @@ from services.profile.absorbing import absorbs_many, through_offset
 from services.profile.component import unpack
 from services.profile.identity import Delivery, Identity, OutboxEntry, apply, is_first_word
 from services.profile.item_counts import Increments, gather
-from services.profile.triggers.timers import AT_ONCE, MOVERS, next_due
+from services.profile.moments.assessing import ask_to_assess, assess, newest_position
+from services.profile.moments.due import AT_ONCE, next_due
+from services.profile.moments.noting import note
+from services.profile.moments.rules import Rules
+from services.profile.moments.waiting import Waiting
 from services.profile.window import Verdict
 from shared import events as facts
 from shared.headers import AT, find_int
@@ -29,7 +33,7 @@ class Effects:
     verdicts: one for each delivery; due: the timer to put into the index; messages: verdicts of
     the arbiter to publish while they live; forwarded: facts for other identities to publish;
     overflowed: its event-id window ran over for the first time; crowded: so did its list of
-    absorbed visitors.
+    absorbed visitors; noted: moments that began.
     """
 
     verdicts: list[Verdict]
@@ -39,6 +43,7 @@ class Effects:
     forwarded: list[OutboxEntry]
     overflowed: bool
     crowded: bool
+    noted: list[Waiting] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -76,40 +81,66 @@ def read_delivery(record: "Record") -> tuple[str, Delivery] | None:
     return key, Delivery(fact, record.partition, record.offset, accepted_at)
 
 
-def fold_identity(identity: Identity, deliveries: Sequence[Delivery]) -> Effects:
+def fold_identity(
+    identity: Identity,
+    deliveries: Sequence[Delivery],
+    rules: Rules | None = None,
+    now: int | None = None,
+) -> Effects:
     """Applies deliveries to an identity, in place, and says what follows from them.
 
-    A redelivered fact sets its timer again: the index may have lost it, or another process may
-    have dropped the entry before this state was written.
+    With rules, what the new facts of a known customer begin is noted beside the state. now: epoch
+    ms where these were the last ones in the log: what they make of segments and stage is stated;
+    else that is put off. A redelivered fact sets the timer again: the index may have lost it, or
+    another process may have dropped the entry before this state was written.
     """
-    due = None
     before = next_due(identity)
     flagged, many = identity.profile.overflowed, absorbs_many(identity.profile)
-    verdicts = []
-    messages = []
+    notes = identity.is_customer and rules is not None
+    verdicts: list[Verdict] = []
+    messages: list[facts.MessageDecided] = []
+    noted: list[Waiting] = []
     for delivery in deliveries:
         verdict = apply(identity, delivery)
         verdicts.append(verdict)
         fact = delivery.fact
         if isinstance(fact, facts.MessageDecided) and is_first_word(identity, delivery, verdict):
             messages.append(fact)
-        after = next_due(identity)
-        moved = after != before or (verdict is Verdict.REDELIVERED and isinstance(fact, MOVERS))
-        if moved and not facts.is_imported(fact):
-            due = after
-        before = after
-    if identity.is_customer and identity.outbox:
-        # Whatever the index holds: what waits in the outbox must be looked after.
-        due = AT_ONCE
+        if notes and verdict is Verdict.NEW and rules is not None:
+            noted += note(identity, fact, rules.book, rules.around)
+    changed = any(verdict is not Verdict.REDELIVERED for verdict in verdicts)
+    if notes and changed and rules is not None:
+        _assess(identity, rules, now)
     return Effects(
         verdicts=verdicts,
-        changed=any(verdict is not Verdict.REDELIVERED for verdict in verdicts),
-        due=due,
+        changed=changed,
+        due=due_after(identity, before, again=Verdict.REDELIVERED in verdicts),
         messages=messages,
         forwarded=[] if identity.is_customer else list(identity.outbox),
         overflowed=identity.profile.overflowed and not flagged,
         crowded=absorbs_many(identity.profile) and not many,
+        noted=noted,
     )
+
+
+def _assess(identity: Identity, rules: Rules, now: int | None) -> None:
+    if not (rules.book.segments or rules.book.stages):
+        return
+    if now is None:
+        ask_to_assess(identity, identity.profile.component.last_at)
+    elif not identity.outbox:
+        # With something there its fold touches the customer again.
+        assess(identity, rules.book, rules.around, now, newest_position(identity))
+
+
+def due_after(identity: Identity, before: int | None, *, again: bool = False) -> int | None:
+    """What the index must be told: the due time where it is another than before; with `again`, and
+    while anything waits in the outbox (which must be looked after), whatever it was."""
+    due = next_due(identity)
+    if due is None and before == AT_ONCE:
+        # Nothing waits any more: the entry is looked at, and dropped.
+        return AT_ONCE
+    return due if again or due == AT_ONCE or due != before else None
 
 
 def item_increments(

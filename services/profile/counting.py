@@ -15,6 +15,8 @@ def count_verdicts(decoded: Decoded, effects: Mapping[str, Effects]) -> None:
     metrics.OVERFLOWS.inc(sum(effect.overflowed for effect in effects.values()))
     metrics.CROWDED.inc(sum(effect.crowded for effect in effects.values()))
     for key, effect in effects.items():
+        for moment in effect.noted:
+            metrics.NOTED.labels(moment.scenario).inc()
         for delivery, verdict in zip(decoded.deliveries[key], effect.verdicts, strict=True):
             counted[verdict] += 1
             if verdict is Verdict.NEW and delivery.accepted_at:

@@ -5,7 +5,9 @@ import gc
 import logging
 import os
 import signal
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import click
 import uvloop
@@ -14,8 +16,13 @@ from services.commands.output import CommandFailed
 from services.profile.applying import Applier
 from services.profile.cache import IdentityCache
 from services.profile.following import Following, begin_generation
+from services.profile.learned import Learned
+from services.profile.offering import Offering
 from services.profile.offsets import PendingOffsets
+from services.profile.payloads import Payloads
 from services.profile.publisher import Publisher
+from services.profile.ruling import Ruling
+from services.profile.scenarios.holding import SHIPPED, BookHolder
 from services.profile.settings import ProfileSettings
 from services.profile.store import ProfileStore
 from services.profile.store_keeping import Keeping
@@ -89,18 +96,8 @@ async def _open(
     store = ProfileStore(redis, Keys(settings.namespace, generation.token), found.incarnation)
     keeping = Keeping(redis, watch, volatile=settings.store_durability == "volatile")
     await keeping.until()
-    producer = await stack.enter_async_context(Producer.open(settings))
-    publisher = Publisher(producer, settings.namespace, settings.clock, settings.cloudevents)
-    cache = IdentityCache(own.cached)
-    worker = Worker(
-        store,
-        Applier(store, publisher, cache),
-        TimerLoop(store, publisher, cache, settings.clock),
-        Following(generations, store, generation, shape),
-        PendingOffsets(),
-        keeping,
-        max_records=own.batch,
-    )
+    following = Following(generations, store, generation, shape)
+    worker = await _worker(stack, settings, own, store, following, keeping, checks)
     opening = GroupConsumer.open(
         settings,
         group=group,
@@ -113,3 +110,50 @@ async def _open(
     consumer = await stack.enter_async_context(opening)
     checks |= {"log": consumer.check, "store": keeping.check}
     return worker, consumer
+
+
+async def _worker(
+    stack: AsyncExitStack,
+    settings: Settings,
+    own: ProfileSettings,
+    store: ProfileStore,
+    following: Following,
+    keeping: Keeping,
+    checks: dict[str, Check],
+) -> Worker:
+    """What folds and decides, with all it asks. Raises BookRefused."""
+    ruling = await _ruling(stack, settings, checks)
+    payloads = await stack.enter_async_context(Payloads.open(own.recommend, own.recommend_key))
+    producer = await stack.enter_async_context(Producer.open(settings))
+    publisher = Publisher(producer, settings.namespace, settings.clock, settings.cloudevents)
+    cache = IdentityCache(own.cached)
+    return Worker(
+        store,
+        Applier(store, publisher, cache, rules=ruling, clock=settings.clock),
+        TimerLoop(store, publisher, cache, settings.clock, ruling, Offering(payloads)),
+        following,
+        PendingOffsets(),
+        keeping,
+        look=ruling.look,
+        max_records=own.batch,
+    )
+
+
+async def _ruling(stack: AsyncExitStack, settings: Settings, checks: dict[str, Check]) -> Ruling:
+    """The scenarios, with what they are judged by kept level beside. Raises BookRefused."""
+    books = BookHolder(Path(settings.scenarios) if settings.scenarios else SHIPPED)
+    learned = Learned(settings.models)
+    await stack.enter_async_context(_beside(learned.run()))
+    checks |= {"scenarios": books.check}
+    return Ruling(books, {}, learned)
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Runs it as long as the process works."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -33,6 +33,19 @@ TOO_LARGE: Final = Counter(
     "Records that the log refused for their size: facts wait, messages become dead letters",
     ["what"],
 )
+NOTED: Final = Counter(
+    "attune_profile_moments_noted_total", "Moments that facts and items began", ["scenario"]
+)
+DROPPED: Final = Counter(
+    "attune_profile_moments_dropped_total",
+    "Moments passed over in silence when they were due",
+    ["scenario", "reason"],
+)
+DECIDE: Final = Histogram(
+    "attune_profile_decide_seconds",
+    "Real time of deciding all that is due for one customer",
+    buckets=(0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.005, 0.05),
+)
 TIMERS_LATE: Final = Histogram(
     "attune_profile_timer_late_seconds",
     "How late timers fire, in business time",

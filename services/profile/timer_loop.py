@@ -1,99 +1,179 @@
-"""Fires due timers: reads the index, asks the state again, states the verdict as a fact.
+"""Fires what is due: reads the index, asks the state again, states the verdicts as facts.
 
-The entry stays in the index until its fact has been folded, so a crash anywhere in between only
-means that the same fact, with the same id, is stated or published again.
+A decision stays in its customer's outbox until its fact has been folded, and the index points
+there meanwhile, so a crash anywhere in between only means that the same facts, with the same ids,
+are stated or published again.
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
+
+from msgspec import Struct, field
 
 from services.profile import metrics
 from services.profile.cache import IdentityCache
 from services.profile.identity import Identity, OutboxEntry
+from services.profile.moments.due import next_due
+from services.profile.moments.firing import Fired, fire
+from services.profile.moments.rules import Rules
+from services.profile.moments.stating import state
+from services.profile.offering import Offering
 from services.profile.publisher import Publisher
 from services.profile.store import ProfileStore
 from services.profile.store_values import DueTimer
-from services.profile.triggers.timers import fire
 from shared.clock import Clock
 
 TICK_S: Final = 0.1
 REPUBLISH_S: Final = 5.0
-LIMIT: Final = 500
+LIMIT: Final = 256
+"""Identities taken up in one tick: facts wait for no more than that."""
+LEAST: Final = 16
+"""Of one partition, however many there are."""
+
+
+class _Firing(NamedTuple):
+    timer: DueTimer
+    identity: Identity
+    fired: Fired
+
+
+class _Index(Struct):
+    """What the index is to say after the states were written."""
+
+    stale: list[DueTimer] = field(default_factory=list)
+    later: dict[DueTimer, int] = field(default_factory=dict)
+
+    def move(self, timer: DueTimer, due: int | None) -> None:
+        """To when there is something to do for this identity, if ever."""
+        if due is None:
+            self.stale.append(timer)
+        else:
+            self.later[timer] = due
+
+    def without(self, keys: set[str]) -> "_Index":
+        return _Index(
+            [timer for timer in self.stale if timer.key not in keys],
+            {timer: due for timer, due in self.later.items() if timer.key not in keys},
+        )
 
 
 class TimerLoop:
     """The timers of the partitions that this process owns. Called between batches."""
 
     def __init__(
-        self, store: ProfileStore, publisher: Publisher, cache: IdentityCache, clock: Clock
+        self,
+        store: ProfileStore,
+        publisher: Publisher,
+        cache: IdentityCache,
+        clock: Clock,
+        rules: Callable[[], Rules],
+        offering: Offering | None = None,
     ) -> None:
         self._cache = cache
         self._store = store
         self._publisher = publisher
         self._clock = clock
+        self._rules = rules
+        self._offering = offering or Offering()
         self._next_tick = 0.0
         self._published: dict[str, float] = {}
 
-    async def tick(self, partitions: Iterable[int]) -> None:
-        """Fires what is due, at most every 100 ms of real time."""
+    def notice(self, soonest: int | None) -> None:
+        """A fold moved a timer to then (business epoch ms): what is due now is not kept waiting."""
+        if soonest is not None and soonest <= self._clock.now_ms():
+            self._next_tick = 0.0
+
+    async def tick(self, partitions: Iterable[int]) -> bool:
+        """Fires what is due, every 100 ms of real time; returns whether there is more of it, which
+        the next tick then takes up at once."""
         now = time.monotonic()
-        if now < self._next_tick:
-            return
+        chosen = sorted(partitions)
+        if now < self._next_tick or not chosen:
+            return False
         self._next_tick = now + TICK_S
-        due = await self._store.due(partitions, self._clock.now_ms(), LIMIT)
+        limit = max(LEAST, LIMIT // len(chosen))
+        due = await self._store.due(chosen, self._clock.now_ms(), limit)
         if due:
             await self._fire(due, now)
+        if len(due) < limit:
+            return False
+        self._next_tick = 0.0
+        return True
 
     async def _fire(self, due: list[DueTimer], monotonic: float) -> None:
         now = self._clock.now_ms()
+        again = now + int(REPUBLISH_S * 1000)
+        rules = self._rules()
         identities = await self._store.load([timer.key for timer in due])
-        stale: list[DueTimer] = []
-        later: dict[DueTimer, int] = {}
-        stated: list[Identity] = []
+        index = _Index()
+        firing: list[_Firing] = []
         entries: list[OutboxEntry] = []
         for timer in due:
-            fired = fire(identities[timer.key], now)
-            if fired.stated is not None:
-                stated.append(identities[timer.key])
-                entries.append(fired.stated)
-                metrics.TIMERS_LATE.observe(max(0, now - timer.due) / 1000)
-            elif fired.standing:
-                entries += self._not_just_published(fired.standing, monotonic)
-            elif fired.later is not None:
-                later[timer] = fired.later
+            identity = identities[timer.key]
+            at = next_due(identity)
+            if identity.outbox and at is not None:
+                entries += self._not_just_published(identity.outbox, monotonic)
+                index.later[timer] = again
+            elif at is None or at > now:
+                index.move(timer, at)
             else:
-                stale.append(timer)
-        # What is written here outdates what the worker holds.
-        self._cache.take(identity.key for identity in stated)
-        refused = {identity.key for identity in await self._store.save(stated)}
+                firing.append(_Firing(timer, identity, _timed(identity, rules, now)))
+                metrics.TIMERS_LATE.observe((now - at) / 1000)
+        entries += await self._state(firing, rules, now)
+        refused = await self._write(firing)
+        for timer, identity, _ in firing:
+            index.move(
+                timer, now + int(REPUBLISH_S * 1000) if identity.outbox else next_due(identity)
+            )
         # Who was refused has just been written by a fold; its entry is looked at again next tick.
         entries = [entry for entry in entries if entry.key not in refused]
         if entries:
             await self._publisher.publish(entries)
             self._remember(entries, monotonic)
-        if stale or later:
-            await self._store.settle(stale, later)
-            await self._look_again(stale, later, now)
+        index = index.without(refused)
+        if index.stale or index.later:
+            await self._store.settle(index.stale, index.later)
+            await self._look_again(index)
 
-    async def _look_again(
-        self, stale: Sequence[DueTimer], later: Mapping[DueTimer, int], now: int
-    ) -> None:
+    async def _state(self, firing: Sequence[_Firing], rules: Rules, now: int) -> list[OutboxEntry]:
+        """Puts what was decided into the outboxes; payloads are asked for all together."""
+        entries: list[OutboxEntry] = []
+        payloads = await self._offering.payloads(
+            [(identity, made) for _, identity, fired in firing for made in fired.decisions.made]
+        )
+        for _, identity, fired in firing:
+            entries += fired.stated
+            for (scenario, reason), count in fired.decisions.dropped.items():
+                metrics.DROPPED.labels(scenario, reason).inc(count)
+            if fired.decisions.made:
+                made = fired.decisions.made
+                entries += state(identity, made, payloads, rules.book, rules.around, now)
+        return entries
+
+    async def _write(self, firing: Sequence[_Firing]) -> set[str]:
+        """Writes whom the decisions changed; returns who was refused."""
+        changed = [identity for _, identity, fired in firing if fired.changed or identity.outbox]
+        # What is written here outdates what the worker holds.
+        self._cache.take(identity.key for identity in changed)
+        return {identity.key for identity in await self._store.save(changed)}
+
+    async def _look_again(self, index: _Index) -> None:
         """Puts back what another process has written a reason for in between.
 
         Whoever folds writes the state first and then the index: either that entry came after the
         removal, or the state is seen here.
         """
-        settled = (*stale, *later)
+        settled = (*index.stale, *index.later)
         identities = await self._store.load([timer.key for timer in settled])
         missed: list[DueTimer] = []
         for timer in settled:
-            # On what was just loaded and is thrown away: a decision takes another tick.
-            fired = fire(identities[timer.key], now)
-            if fired.stated is not None or fired.standing:
-                missed.append(timer)
-            elif fired.later is not None and fired.later != later.get(timer):
-                missed.append(timer._replace(due=fired.later))
+            identity = identities[timer.key]
+            due, told = next_due(identity), index.later.get(timer)
+            if due is None or (identity.outbox and told is not None):
+                continue
+            if due != told:
+                missed.append(timer._replace(due=due))
         await self._store.schedule(missed)
 
     def _not_just_published(
@@ -106,3 +186,8 @@ class TimerLoop:
         self._published = {
             fact_id: at for fact_id, at in self._published.items() if at > monotonic - REPUBLISH_S
         } | {entry.fact_id: monotonic for entry in entries}
+
+
+def _timed(identity: Identity, rules: Rules, now: int) -> Fired:
+    with metrics.DECIDE.time():
+        return fire(identity, rules, now)

@@ -33,9 +33,9 @@ def no_window() -> None:
 
 def random_trigger_ids() -> None:
     """A decision that is made again gets another id."""
-    from services.profile.triggers import timers
+    from services.profile.moments import deciding
 
-    replace(timers, "stable_id", lambda *parts: uuid.uuid4().hex)
+    replace(deciding, "trigger_id", lambda identity, moment: uuid.uuid4().hex)
 
 
 def no_compare_and_set() -> None:

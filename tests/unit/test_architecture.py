@@ -70,7 +70,6 @@ PURE = (
     "services/profile/scenarios/variables.py",
     "services/profile/state*.py",
     "services/profile/timers/*.py",
-    "services/profile/triggers/*.py",
     "services/profile/verify/replay.py",
     "services/profile/view.py",
     "services/profile/window.py",

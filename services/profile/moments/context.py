@@ -4,30 +4,23 @@ Lazy: each variable is worked out when an expression first asks for it, then kep
 one fact share one context.
 """
 
-from typing import NamedTuple
-
 from services.profile.moments.around import Around, ItemMoved
 from services.profile.moments.waiting import Waiting, before_of
 from services.profile.scenarios.book import Scalar
+from services.profile.scenarios.variables import value_of
 from services.profile.state import Profile
 from shared.catalogue import ItemChanged
 from shared.events import AnyFact
-
-
-class TimerOf(NamedTuple):
-    """The timer whose moment it is. days: before it, negative after it."""
-
-    days: int
 
 
 class MomentContext:
     """A customer (`profile`), what is around, and a time; and one of: the fact that was just
     folded, the change of an item, the waiting moment that is to be decided.
 
-    now: epoch ms, of the fact or of the decision; days: of the scenario's timer.
+    now: epoch ms, of the fact or of the decision.
     """
 
-    __slots__ = ("_values", "around", "fact", "moved", "now", "profile", "timer", "waiting")
+    __slots__ = ("_values", "around", "fact", "moved", "now", "profile", "waiting")
 
     def __init__(
         self,
@@ -38,7 +31,6 @@ class MomentContext:
         fact: AnyFact | None = None,
         moved: ItemMoved | None = None,
         waiting: Waiting | None = None,
-        days: int | None = None,
     ) -> None:
         self.profile = profile
         self.around = around
@@ -46,7 +38,6 @@ class MomentContext:
         self.fact = fact
         self.moved = moved
         self.waiting = waiting
-        self.timer = None if days is None else TimerOf(days)
         self._values: dict[str, Scalar] = {}
 
     @property
@@ -80,4 +71,7 @@ class MomentContext:
 
     def value(self, variable: str) -> Scalar:
         """The variable by its dotted name, such as `profile.orders`."""
-        raise NotImplementedError(variable)
+        values = self._values
+        if variable not in values:
+            values[variable] = value_of(variable, self)
+        return values[variable]

@@ -12,8 +12,11 @@ from msgspec import Struct
 from services.profile.moments.around import ItemMoved
 
 WAITING_KEPT: Final = 64
-SEGMENTS: Final = "segments"
+SEGMENTS: Final = "*segments"
 """Instead of a scenario: segments and stage are to be asked again."""
+ARMS: Final = "*arms"
+"""Instead of a scenario: that the customer was shown what another arm gets is to be stated."""
+NO_SCENARIOS: Final = frozenset([SEGMENTS, ARMS])
 _ITEM: Final = "item:"
 _TIMER: Final = "timer:"
 

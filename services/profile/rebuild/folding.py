@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Final
 from services.profile.batch import read_delivery
 from services.profile.identity import Identity, OutboxEntry, apply
 from services.profile.item_counts import COUNTERS, counts
-from services.profile.triggers.timers import MOVERS, next_due
+from services.profile.moments.assessing import ask_in_time
+from services.profile.moments.due import next_due
+from services.profile.moments.noting import note, note_timers
+from services.profile.moments.rules import Rules
 from services.profile.window import Verdict
 from shared import events as facts
 from shared.topics import EVENTS
@@ -22,17 +25,20 @@ if TYPE_CHECKING:
 REFUSED_BYTES: Final = EVENTS.max_message_bytes - 4_096
 """A fact that large is more than the log takes, with its key and headers, or nearly so."""
 
-_MOVERS: Final = frozenset(MOVERS)
 _UNCOUNTED: Final = frozenset([Verdict.DUPLICATE, Verdict.EARLY])
 
 
 class PartitionFold:
     """The identities of one partition, its item counts of the last `hours`, its timers.
 
-    first_unpublished: the first offset of which a live worker must publish what follows.
+    first_unpublished: the first offset of which a live worker must publish what follows. rules,
+    now (epoch ms): what the newest facts begin is noted for whom it is not too late; of older
+    facts that costs nothing.
     """
 
-    def __init__(self, published: int, hours: int) -> None:
+    def __init__(
+        self, published: int, hours: int, rules: Rules | None = None, now: int = 0
+    ) -> None:
         self.identities: dict[str, Identity] = {}
         self.facts = 0
         self.malformed = 0
@@ -41,7 +47,9 @@ class PartitionFold:
         self._hours = hours
         self._buckets: dict[int, dict[str, list[int]]] = {}
         self._newest_hour = 0
-        self._due: dict[str, int] = {}
+        self._rules = rules
+        self._now = now
+        self._noted_from = now - (0 if rules is None else _longest(rules))
 
     def feed(self, records: "Iterable[Record]") -> None:
         """Folds the next records, in log order."""
@@ -57,15 +65,17 @@ class PartitionFold:
             if identity is None:
                 identity = identities[key] = Identity(key)
             fact = delivery.fact
-            moves = type(fact) in _MOVERS and not facts.is_imported(fact)
-            before = next_due(identity) if moves else None
             verdict = apply(identity, delivery)
-            if moves and (after := next_due(identity)) != before and after is not None:
-                self._due[key] = after
+            if verdict is Verdict.NEW and fact.occurred_at >= self._noted_from:
+                self._note(identity, fact)
             if verdict not in _UNCOUNTED:
                 self._count(fact)
             if identity.outbox or type(fact) is facts.MessageDecided:
                 self._unpublished(identity, delivery.offset)
+
+    def _note(self, identity: Identity, fact: facts.AnyFact) -> None:
+        if self._rules is not None and identity.is_customer:
+            note(identity, fact, self._rules.book, self._rules.around, self._now)
 
     def _count(self, fact: facts.AnyFact) -> None:
         for hour, item, counter in counts(fact):
@@ -93,15 +103,30 @@ class PartitionFold:
         elif self.first_unpublished is None:
             self.first_unpublished = offset
 
+    def note_timers(self) -> None:
+        """Once all is folded: what named timers and the rules of segments wait for."""
+        if self._rules is None:
+            return
+        book, around = self._rules
+        for identity in self.identities.values():
+            if identity.is_customer:
+                note_timers(identity, book, around, self._now)
+                ask_in_time(identity, book, self._now)
+
     def timers(self) -> dict[str, int]:
         """Identity → when its timer is due, for the index."""
-        return {
-            key: due for key, due in self._due.items() if next_due(self.identities[key]) is not None
-        }
+        dues = {key: next_due(identity) for key, identity in self.identities.items()}
+        return {key: due for key, due in dues.items() if due is not None}
 
     def buckets(self) -> dict[int, dict[str, list[int]]]:
         """Hour → item → counts."""
         return self._buckets
+
+
+def _longest(rules: Rules) -> int:
+    """How long after a fact what it begins may be said, ms."""
+    scenarios = [each for found in rules.book.by_fact.values() for each in found]
+    return max([each.after_ms + each.life_ms for each in scenarios], default=0)
 
 
 def standing(entries: Iterable[OutboxEntry]) -> list[OutboxEntry]:

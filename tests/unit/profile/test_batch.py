@@ -9,12 +9,14 @@ from services.profile.batch import decode_batch, fold_identity, item_increments
 from services.profile.component import Component, pack
 from services.profile.identity import Delivery, Identity, OutboxEntry
 from services.profile.item_counts import CARTS, HOUR_MS, PURCHASES, VIEWS, counts
-from services.profile.triggers.cart_abandoned import DELAY_MS
-from services.profile.triggers.timers import AT_ONCE, fire
+from services.profile.moments.due import AT_ONCE
+from services.profile.moments.firing import fire
+from services.profile.moments.stating import state
 from services.profile.verify.replay import Replay
 from services.profile.window import CAPACITY, Verdict
 from shared import events as facts
 from tests.unit.profile.builders import NOW, base, bought, carted, viewed
+from tests.unit.profile.moments.books import DELAY_MS, RULES
 
 
 def record(offset: int, fact: facts.Fact | None, key: bytes = b"c:alice") -> ConsumerRecord:
@@ -69,12 +71,12 @@ def test_a_window_that_runs_over_is_told_once_and_position_still_guards() -> Non
 
 
 def test_effects_tell_the_new_timer_and_skip_imported_facts() -> None:
-    live = fold_identity(Identity("c:alice"), [Delivery(carted(1, NOW), 0, 0)])
+    live = fold_identity(Identity("c:alice"), [Delivery(carted(1, NOW), 0, 0)], RULES)
     assert live.due == NOW + DELAY_MS
     imported = facts.CartAdded(**base(1), item="lamp", source="import:uci-online-retail")
-    assert fold_identity(Identity("c:alice"), [Delivery(imported, 0, 0)]).due is None
+    assert fold_identity(Identity("c:alice"), [Delivery(imported, 0, 0)], RULES).due is None
     mixed = [Delivery(imported, 0, 0), Delivery(viewed(2), 0, 1)]
-    assert fold_identity(Identity("c:alice"), mixed).due is None
+    assert fold_identity(Identity("c:alice"), mixed, RULES).due is None
 
 
 def decision(number: int = 9, due: int = NOW, trigger: bytes = b"{}") -> facts.MessageDecided:
@@ -129,27 +131,41 @@ def test_a_redelivered_fact_sets_its_timer_again() -> None:
     imported = facts.CartAdded(**base(1), item="lamp", source="import:uci-online-retail")
     for fact, due in ((imported, None), (carted(2, NOW + 5), NOW + 5 + DELAY_MS)):
         delivery = Delivery(fact, 0, fact.occurred_at)
-        assert fold_identity(identity, [delivery]).due == due
-        again = fold_identity(identity, [delivery])
+        assert fold_identity(identity, [delivery], RULES).due == due
+        again = fold_identity(identity, [delivery], RULES)
         assert (again.changed, again.due) == (False, due)
+
+
+def stated(identity: Identity, now: int) -> facts.AnyFact:
+    """What is due for this identity is in its outbox by now."""
+    made = fire(identity, RULES, now).decisions.made
+    (entry,) = state(identity, made, {}, *RULES, now)
+    return facts.decode(entry.value)
 
 
 def test_the_timer_of_what_was_carted_since_a_decision_is_set_when_that_folds() -> None:
     identity = Identity("c:alice")
-    fold_identity(identity, [Delivery(carted(1, NOW), 0, 0)])
-    stated = fire(identity, NOW + DELAY_MS).stated
-    assert stated is not None
+    fold_identity(identity, [Delivery(carted(1, NOW), 0, 0)], RULES)
+    decided = stated(identity, NOW + DELAY_MS)
     later = NOW + DELAY_MS + 1
-    assert fold_identity(identity, [Delivery(carted(2, later, "mug"), 0, 1)]).due == AT_ONCE
-    decided = facts.decode(stated.value)
-    assert fold_identity(identity, [Delivery(decided, 0, 2)]).due == later + DELAY_MS
+    since = [Delivery(carted(2, later, "mug"), 0, 1)]
+    assert fold_identity(identity, since, RULES).due == AT_ONCE
+    assert fold_identity(identity, [Delivery(decided, 0, 2)], RULES).due == later + DELAY_MS
+
+
+def test_where_nothing_waits_any_more_the_index_is_looked_at_once_more() -> None:
+    identity = Identity("c:alice")
+    fold_identity(identity, [Delivery(carted(1, NOW), 0, 0)], RULES)
+    decided = stated(identity, NOW + DELAY_MS)
+    assert fold_identity(identity, [Delivery(decided, 0, 1)], RULES).due == AT_ONCE
+    assert (identity.outbox, identity.waiting) == ([], [])
 
 
 def test_an_index_that_lost_a_standing_decision_gets_it_back() -> None:
     identity = Identity("c:alice")
-    fold_identity(identity, [Delivery(carted(1, NOW), 0, 0)])
-    fire(identity, NOW + DELAY_MS)
-    assert fold_identity(identity, [Delivery(viewed(2), 0, 1)]).due == AT_ONCE
+    fold_identity(identity, [Delivery(carted(1, NOW), 0, 0)], RULES)
+    stated(identity, NOW + DELAY_MS)
+    assert fold_identity(identity, [Delivery(viewed(2), 0, 1)], RULES).due == AT_ONCE
 
 
 def test_a_login_forwards_the_visitors_component() -> None:

@@ -17,7 +17,6 @@ from services.profile.rebuild.catching_up import CatchingUp
 from services.profile.rebuild.filling import Filled, Part, Shadow
 from services.profile.rebuild.folding import PartitionFold
 from services.profile.state import canonical
-from services.profile.triggers.cart_abandoned import DELAY_MS
 from shared import events as facts
 from shared.bus_offsets import Bounds, Commit
 from shared.events import encode, identity_key
@@ -25,6 +24,7 @@ from shared.settings import Settings
 from tests.fixtures.fake_profile_store import FakeProfileStore
 from tests.fixtures.fake_readers import FakeRecord
 from tests.unit.profile.builders import NOW, base, bought, carted, viewed
+from tests.unit.profile.moments.books import DELAY_MS, RULES
 
 HOUR_MS = 3_600_000
 
@@ -61,7 +61,7 @@ def story() -> list[facts.Fact]:
 
 
 def folded(log: list[Any], published: int = 0, hours: int = 336, step: int = 3) -> PartitionFold:
-    fold = PartitionFold(published, hours)
+    fold = PartitionFold(published, hours, RULES, NOW)
     for start in range(0, len(log), step):
         fold.feed(log[start : start + step])
     return fold
@@ -74,7 +74,7 @@ def test_identities_are_what_a_live_worker_would_have_written() -> None:
     due: dict[str, int] = {}
     for record in log:
         for key, deliveries in decode_batch([record]).deliveries.items():
-            effect = fold_identity(live.setdefault(key, Identity(key)), deliveries)
+            effect = fold_identity(live.setdefault(key, Identity(key)), deliveries, RULES)
             if effect.due is not None:
                 due[key] = effect.due
     assert found.identities.keys() == live.keys()
@@ -83,6 +83,7 @@ def test_identities_are_what_a_live_worker_would_have_written() -> None:
         assert canonical(other.profile) == canonical(identity.profile)
         assert other.window.pack() == identity.window.pack()
         assert (other.positions, other.outbox) == (identity.positions, identity.outbox)
+        assert other.waiting == identity.waiting
     assert found.timers() == due == {"c:alice": NOW + 3 + DELAY_MS, "c:bob": NOW + 4 + DELAY_MS}
     assert (found.facts, found.malformed) == (len(log), 0)
 

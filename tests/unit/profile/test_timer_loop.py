@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import pytest
 
@@ -10,15 +11,25 @@ from services.profile.applying import Applier
 from services.profile.batch import fold_identity
 from services.profile.cache import IdentityCache
 from services.profile.identity import Delivery, Identity
+from services.profile.moments.around import Around
+from services.profile.moments.rules import Rules
 from services.profile.publisher import Publisher
+from services.profile.scenarios.book import OnFact
 from services.profile.store_values import DueTimer
 from services.profile.timer_loop import TimerLoop
-from services.profile.triggers.cart_abandoned import DELAY_MS
 from shared import events as facts
 from shared.clock import Clock
 from tests.fixtures.fake_bus import FakeLog
 from tests.fixtures.fake_profile_store import FakeProfileStore
-from tests.unit.profile.builders import MINUTE, NOW, bought, carted
+from tests.unit.profile.builders import MINUTE, NOW, bought, carted, viewed
+from tests.unit.profile.moments.books import (
+    CART,
+    DELAY_MS,
+    RULES,
+    book,
+    cart_rules,
+    scenario,
+)
 
 STILL = Clock(sim_start=NOW, speed=1e-9)
 """Business time that stands, a second or two after NOW."""
@@ -27,14 +38,15 @@ STILL = Clock(sim_start=NOW, speed=1e-9)
 class Shop:
     """A store, a log, and whoever folds facts of one partition beside the loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: Rules = RULES) -> None:
+        self.rules = rules
         self.store = FakeProfileStore()
         self.log = FakeLog(partitions=1)
         self._offset = 0
 
     async def fold(self, fact: facts.AnyFact, *, schedule: bool = True) -> None:
         identity = (await self.store.load(["c:alice"]))["c:alice"]
-        effects = fold_identity(identity, [Delivery(fact, 0, self._offset)])
+        effects = fold_identity(identity, [Delivery(fact, 0, self._offset)], self.rules)
         self._offset += 1
         assert await self.store.save([identity]) == []
         if schedule and effects.due is not None:
@@ -45,7 +57,7 @@ class Shop:
         async with self.log.producer() as producer:
             publisher = Publisher(producer, "", STILL)  # type: ignore[arg-type]
             cache = IdentityCache(10)
-            yield TimerLoop(self.store, publisher, cache, STILL)  # type: ignore[arg-type]
+            yield TimerLoop(cast(Any, self.store), publisher, cache, STILL, lambda: self.rules)
 
     def stated(self) -> list[str]:
         return [facts.decode(record.value or b"").event_id for record in self.log.records("events")]
@@ -102,15 +114,15 @@ async def test_a_timer_set_while_a_stale_one_is_dropped_is_not_lost(
 async def test_a_timer_moved_earlier_while_it_is_put_off_keeps_its_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    shop = Shop()
-    await shop.fold(carted(1, NOW - DELAY_MS + MINUTE, "lamp"))
+    browse = scenario("browse", OnFact(fact="item_viewed"), after_ms=MINUTE)
+    shop = Shop(Rules(book(CART, browse), Around()))
     await shop.fold(carted(2, NOW - 2, "mug"))
     await shop.store.schedule([DueTimer(0, "c:alice", NOW)])
     real = shop.store.settle
 
     async def settle(stale: Iterable[DueTimer], later: Mapping[DueTimer, int]) -> None:
         monkeypatch.setattr(shop.store, "settle", real)
-        await shop.fold(bought(3, NOW - 1, "mug"))
+        await shop.fold(viewed(3, NOW, "mug"))
         await real(stale, later)
 
     monkeypatch.setattr(shop.store, "settle", settle)
@@ -131,7 +143,7 @@ async def test_a_state_is_written_before_its_timer(monkeypatch: pytest.MonkeyPat
         await real(timers)
 
     monkeypatch.setattr(shop.store, "schedule", schedule)
-    applier = Applier(shop.store, None, IdentityCache(10))  # type: ignore[arg-type]
+    applier = Applier(cast(Any, shop.store), None, IdentityCache(10), rules=cart_rules)
     await applier.apply({("events", 0): shop.log.records("events")})
     assert written == [True]
     assert shop.store.timers == {0: {"c:alice": NOW + DELAY_MS}}

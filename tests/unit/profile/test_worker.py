@@ -17,7 +17,6 @@ from services.profile.offsets import PendingOffsets
 from services.profile.publisher import Publisher
 from services.profile.state import canonical
 from services.profile.timer_loop import TimerLoop
-from services.profile.triggers.cart_abandoned import DELAY_MS, LIFETIME_MS
 from services.profile.verify.replay import Replay
 from services.profile.worker import Worker
 from shared import events as facts
@@ -32,6 +31,7 @@ from tests.fixtures.fake_profile_store import FakeKeeping, FakeProfileStore
 from tests.fixtures.fake_readers import FakeGroupConsumer
 from tests.fixtures.waiting import eventually
 from tests.unit.profile.builders import NOW, base, bought, carted, viewed
+from tests.unit.profile.moments.books import DELAY_MS, LIFETIME_MS, cart_rules
 
 STILL = Clock(sim_start=NOW, speed=1e-9)
 """Business time that stands at NOW."""
@@ -64,7 +64,7 @@ class System:
         async with self.log.producer() as producer:
             publisher = Publisher(producer, "", clock)  # type: ignore[arg-type]
             cache = IdentityCache(100)
-            timers = TimerLoop(self.store, publisher, cache, clock)  # type: ignore[arg-type]
+            timers = TimerLoop(cast(Any, self.store), publisher, cache, clock, cart_rules)
             self.keeping.delay_s = delay_s
             store, generations = cast(Any, self.store), cast(Any, self.generations)
             group = self.log._groups.get("profile")
@@ -72,7 +72,7 @@ class System:
             generation = await begin_generation(generations, await self.shape(), list(commits))
             worker = Worker(
                 store,
-                Applier(store, publisher, cache),
+                Applier(store, publisher, cache, rules=cart_rules, clock=clock),
                 timers,
                 Following(generations, store, generation, self.shape),
                 PendingOffsets(),

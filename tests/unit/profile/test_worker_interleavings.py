@@ -15,13 +15,13 @@ from services.profile.rebuild.filling import Filled, Part
 from services.profile.rebuild.folding import PartitionFold
 from services.profile.store import BUCKETS_KEPT
 from services.profile.store_values import StoreEmptied
-from services.profile.triggers.cart_abandoned import DELAY_MS
 from shared import events as facts
 from shared.bus_offsets import Commit
 from shared.errors import LogTruncated
 from tests.fixtures.fake_readers import FakeGroupConsumer
 from tests.fixtures.waiting import eventually
 from tests.unit.profile.builders import NOW, base, carted, viewed
+from tests.unit.profile.moments.books import DELAY_MS
 from tests.unit.profile.test_worker import STILL, System, story
 
 LATE_S = 3_600.0

@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 
 from services.profile.component import Component
 from services.profile.identity import Delivery, Identity, apply
+from services.profile.moments.due import next_due
 from services.profile.state import canonical
-from services.profile.triggers.cart_abandoned import LIFETIME_MS
-from services.profile.triggers.timers import next_due
 from shared import events as facts
 from tests.unit.profile.builders import HOUR, NOW, base, bought
 from tests.unit.profile.properties.histories import attributed, expected, histories
@@ -82,7 +81,7 @@ def test_each_decision_is_published_and_never_with_two_contents(history, world) 
     assert {key: {fact.trigger} for key, fact in by_trigger(stated).items()} == published
     for row in world.store.rows.values():
         due = next_due(row)
-        assert due is None or due > LATER or due + LIFETIME_MS <= LATER
+        assert due is None or due > LATER
 
 
 def by_trigger(stated: dict[str, facts.MessageDecided]) -> dict[str, facts.MessageDecided]:

@@ -14,11 +14,14 @@ import msgspec
 
 from services.profile.batch import Effects, fold_identity
 from services.profile.identity import Delivery, Identity, OutboxEntry
+from services.profile.moments.due import next_due
+from services.profile.moments.firing import fire
+from services.profile.moments.stating import state
 from services.profile.state import Profile
-from services.profile.triggers.timers import fire
 from services.profile.window import Window
 from shared import events as facts
 from shared.triggers import expires_at
+from tests.unit.profile.moments.books import RULES
 from tests.unit.profile.properties.histories import Written, keys_of
 
 PARTITIONS = 2
@@ -160,12 +163,14 @@ class World:
         identities = {
             key: process.cache.pop(key, None) or self.store.load(key) for key in deliveries
         }
-        effects = {key: fold_identity(identities[key], deliveries[key]) for key in deliveries}
+        effects = {
+            key: fold_identity(identities[key], deliveries[key], RULES) for key in deliveries
+        }
         self._may_crash()
         for key, sequence in deliveries.items():
             while effects[key].changed and not self.store.save(identities[key]):
                 identities[key] = self.store.load(key)
-                effects[key] = fold_identity(identities[key], sequence)
+                effects[key] = fold_identity(identities[key], sequence, RULES)
             self._may_crash()
         self._schedule(effects)
         self._may_crash()
@@ -216,16 +221,25 @@ class World:
         if self.store.timers[key] > now:
             return
         identity = self.store.load(key)
-        fired = fire(identity, now)
-        if fired.stated is not None:
-            process.cache.pop(key, None)
-            if not self.store.save(identity):
-                return
-            self._may_crash()
-            self._write([fired.stated])
-        elif fired.standing:
-            self._write(list(fired.standing))
-        elif fired.later is not None:
-            self.store.timers[key] = fired.later
-        else:
+        due = next_due(identity)
+        if identity.outbox and due is not None:
+            self._write(list(identity.outbox))
+            return
+        if due is None or due > now:
+            self._move(key, due)
+            return
+        fired = fire(identity, RULES, now)
+        stated = fired.stated + state(identity, fired.decisions.made, {}, *RULES, now)
+        process.cache.pop(key, None)
+        if not self.store.save(identity):
+            return
+        self._may_crash()
+        self._write(stated)
+        if not stated:
+            self._move(key, next_due(identity))
+
+    def _move(self, key: str, due: int | None) -> None:
+        if due is None:
             del self.store.timers[key]
+        else:
+            self.store.timers[key] = due

@@ -1,0 +1,105 @@
+"""Segments and the stage of the journey: rules over the state, whose changes are facts. Pure.
+
+Asked of each customer whom a batch of facts touched, and again where time alone can turn a rule.
+What changed is stated in the outbox and takes effect when that fact is folded, like any decision.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final, TypeAlias
+
+from services.profile.identity import Identity, OutboxEntry, stable_id
+from services.profile.moments.around import Around
+from services.profile.moments.context import MomentContext
+from services.profile.moments.waiting import SEGMENTS, Waiting
+from services.profile.scenarios.book import Book
+from services.profile.window import digest
+from shared import events as facts
+
+SOURCE: Final = "attune"
+SPREAD_MS: Final = 10 * 60_000
+Changed: TypeAlias = facts.SegmentEntered | facts.SegmentLeft | facts.StageChanged
+
+
+def assess(
+    identity: Identity, book: Book, around: Around, now: int, position: str
+) -> list[OutboxEntry]:
+    """States what changed at `now` (epoch ms) in the outbox, which must be empty, and notes when
+    to ask again.
+
+    position: partition/offset of the newest fact that the state has, so that the facts have the
+    same ids whoever states them.
+    """
+    waiting = [each for each in identity.waiting if each.scenario != SEGMENTS]
+    again = _again(identity, book, now)
+    if again is not None:
+        waiting.append(Waiting(again, SEGMENTS, SEGMENTS, now))
+    identity.waiting = waiting
+    context = MomentContext(identity.profile, around, now)
+    stated = [
+        OutboxEntry(fact.event_id, identity.key, facts.encode(fact), position)
+        for fact in _changes(identity, book, context, position)
+    ]
+    identity.outbox += stated
+    return stated
+
+
+def ask_to_assess(identity: Identity, now: int) -> None:
+    """Has it done by the timer loop, once the log is read to its end."""
+    for place, standing in enumerate(identity.waiting):
+        if standing.scenario == SEGMENTS:
+            if standing.due > now:
+                identity.waiting[place] = Waiting(now, SEGMENTS, SEGMENTS, now)
+            return
+    identity.waiting.append(Waiting(now, SEGMENTS, SEGMENTS, now))
+
+
+def newest_position(identity: Identity) -> str:
+    """partition/offset of the newest fact that the state has."""
+    partition, offset = max(identity.positions.items(), default=(0, -1))
+    return f"{partition}/{offset}"
+
+
+def ask_in_time(identity: Identity, book: Book, now: int) -> None:
+    """Has all customers asked within SPREAD_MS after `now` (epoch ms): after a rebuild nobody knows
+    who was asked last, and messages must not wait for all of them."""
+    if book.segments or book.stages:
+        ask_to_assess(identity, now + digest(identity.key) % SPREAD_MS)
+
+
+def _changes(
+    identity: Identity, book: Book, context: MomentContext, position: str
+) -> Iterator[Changed]:
+    """Who is in what the book no longer has leaves it; where no stage holds the last one stays."""
+    contact = identity.profile.contact
+
+    def told(what: str) -> dict[str, Any]:
+        return {
+            "event_id": stable_id("segment", identity.key, what, position),
+            "occurred_at": context.now,
+            "received_at": context.now,
+            "customer": identity.key[2:],
+            "source": SOURCE,
+            "cause": position,
+        }
+
+    inside = [segment.name for segment in book.segments if segment.when.holds(context)]
+    for name in inside:
+        if name not in contact.segments:
+            yield facts.SegmentEntered(**told(f"segment {name}"), segment=name)
+    for name in sorted(contact.segments.keys() - set(inside)):
+        yield facts.SegmentLeft(**told(f"segment {name}"), segment=name)
+    stage = next((each.name for each in book.stages if each.when.holds(context)), contact.stage)
+    if stage != contact.stage:
+        previous = contact.stage or None
+        yield facts.StageChanged(**told("stage"), stage=stage, previous=previous)
+
+
+def _again(identity: Identity, book: Book, now: int) -> int | None:
+    last = identity.profile.component.last_at
+    times = [
+        last + after
+        for rule in (*book.segments, *book.stages)
+        for after in rule.reassess_ms
+        if last + after > now
+    ]
+    return min(times, default=None)

@@ -1,0 +1,42 @@
+"""Whether a moment may begin at all, and whether it has. Pure."""
+
+from typing import Final
+
+from services.profile.arbiter.policy import Basis, Policy
+from services.profile.identity import Identity, stable_id, trigger_id
+from services.profile.moments.waiting import Waiting
+from services.profile.scenarios.book import Scenario
+from services.profile.window import digest
+
+_UNLISTED: Final = Basis(name="consent")
+"""What a purpose rests on that the policy does not name."""
+
+
+def may_begin(
+    identity: Identity, scenario: Scenario, moment: Waiting, policy: Policy
+) -> str | None:
+    """Why not: a stated suppression covers it (`covered`), or the customer wants not to be profiled
+    and the purpose rests on consent (`paused`)."""
+    profile = identity.profile
+    if profile.contact.covered.get(scenario.name, 0) > moment.due:
+        return "covered"
+    if profile.component.paused.value and policy.bases.get(scenario.purpose, _UNLISTED).consent:
+        return "paused"
+    return None
+
+
+def is_known(identity: Identity, moment: Waiting) -> bool:
+    """Whether this very moment waits, is held, or was decided."""
+    return moment in identity.waiting or is_decided(identity, moment)
+
+
+def is_decided(identity: Identity, moment: Waiting) -> bool:
+    """Whether there is a verdict on it, be it to hold it."""
+    known = trigger_id(identity, moment)
+    contact = identity.profile.contact
+    return known in contact.holds or contact.knows(digest(fact_id(known, 1)))
+
+
+def fact_id(trigger: str, attempt: int) -> str:
+    """The id of a verdict: that of its attempt on the trigger."""
+    return stable_id(trigger, str(attempt))

@@ -1,0 +1,235 @@
+"""Notes moments: what a fact, or a change of an item, begins for a customer. Pure.
+
+After the fold of each new fact of a known customer (never of an imported one, nor in a replay), at
+the state after that fact. Nearly free for facts that no scenario is on. Nothing is decided here.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from services.profile.arbiter.arms import conflicts
+from services.profile.arbiter.policy import Policy
+from services.profile.component import Component, unpack
+from services.profile.fold_kinds import CODES
+from services.profile.identity import Identity
+from services.profile.moments.around import Around, ItemMoved
+from services.profile.moments.beginning import is_decided, is_known, may_begin
+from services.profile.moments.book_index import index_of
+from services.profile.moments.context import MomentContext
+from services.profile.moments.occurring import occurrences
+from services.profile.moments.waiting import ARMS, WAITING_KEPT, Waiting, item_cause
+from services.profile.scenarios.book import Book, OnItem, Scenario
+from shared import events as facts
+from shared.profile import VIEWED
+
+_LOOKS_AHEAD: Final = 4
+_SHOWN: Final = CODES[facts.OfferShown]
+_NAMES: Final = {kind: name for name, kind in facts.FACT_TYPES.items()}
+
+
+def note(
+    identity: Identity, fact: facts.AnyFact, book: Book, around: Around, now: int = 0
+) -> Sequence[Waiting]:
+    """Puts what this fact begins into `identity.waiting`, and returns it, but for timers; the
+    identity, a known customer's, has folded the fact already. now: epoch ms, where it is known to
+    be later than the fact's receipt: what is past by then begins nothing."""
+    name = _NAMES[type(fact)]
+    index = index_of(book)
+    scenarios, moved = book.by_fact.get(name), index.moved_by.get(name)
+    absorbed = isinstance(fact, facts.ProfileAbsorbed)
+    if isinstance(fact, facts.MessageDecided):
+        # Of that timer the next occurrence begins.
+        moved = [each for each in book.on_timers if each.name == fact.scenario]
+    if not (scenarios or moved or index.idle or absorbed) or facts.is_imported(fact):
+        return ()
+    noted: Sequence[Waiting] = ()
+    if isinstance(fact, facts.ProfileAbsorbed):
+        noted = _note_absorbed(identity, fact, book, around, now)
+    elif scenarios:
+        noted = _note_fact(identity, fact, scenarios, book.policy, around, now)
+    if moved:
+        arm(identity, moved, around, _clock(identity, fact))
+    for scenario in index.idle:
+        if not _stands(identity, scenario):
+            arm(identity, [scenario], around, _clock(identity, fact))
+    return noted
+
+
+def note_timers(identity: Identity, book: Book, around: Around, now: int) -> None:
+    """Puts the next occurrences of all named timers where nothing earlier waits, those that were
+    missed but are not past at `now` (epoch ms) included."""
+    for scenario in book.on_timers:
+        arm(identity, [scenario], around, now - scenario.life_ms)
+
+
+def note_change(
+    identity: Identity, change: ItemMoved, interest: frozenset[str], book: Book, around: Around
+) -> bool:
+    """Puts what a change of an item begins for a customer who showed these kinds of interest in
+    it; whether it did. What waits, is held or was decided is not begun again."""
+    item, at = change.item.item, change.item.changed_at
+    context = MomentContext(
+        identity.profile, around, max(at, identity.profile.component.last_at), moved=change
+    )
+    put = False
+    for scenario in book.on_items:
+        if not isinstance(scenario.on, OnItem) or not scenario.on.interest & interest:
+            continue
+        moment = Waiting(
+            at + scenario.after_ms, scenario.name, item_cause(change), at, subject=item, item=item
+        )
+        if (
+            may_begin(identity, scenario, moment, book.policy) is None
+            and not is_known(identity, moment)
+            and (scenario.when is None or scenario.when.holds(context))
+        ):
+            put |= _put(identity, moment)
+    return put
+
+
+def _note_fact(
+    identity: Identity,
+    fact: facts.AnyFact,
+    scenarios: Sequence[Scenario],
+    policy: Policy,
+    around: Around,
+    now: int,
+) -> list[Waiting]:
+    at = fact.occurred_at
+    past = max(now, fact.received_at)
+    noted = []
+    context: MomentContext | None = None
+    for scenario in scenarios:
+        due = at + scenario.after_ms
+        if due + scenario.life_ms <= past:
+            continue
+        moment = Waiting(due, scenario.name, fact.event_id, at, _subject(fact), _item(fact))
+        if may_begin(identity, scenario, moment, policy) is not None:
+            continue
+        if scenario.when is not None:
+            if context is None:
+                now = _clock(identity, fact)
+                context = MomentContext(identity.profile, around, now, fact=fact)
+            if not scenario.when.holds(context):
+                continue
+        if _put(identity, moment):
+            noted.append(moment)
+    return noted
+
+
+def _subject(fact: facts.AnyFact) -> str:
+    if isinstance(fact, facts.OrderFact):
+        return fact.order
+    if isinstance(fact, facts.SegmentEntered | facts.SegmentLeft):
+        return fact.segment
+    if isinstance(fact, facts.StageChanged):
+        return fact.stage
+    return fact.name if isinstance(fact, facts.OccasionSaved) else ""
+
+
+def _item(fact: facts.AnyFact) -> str:
+    return fact.item if isinstance(fact, facts.ItemFact) else ""
+
+
+def _note_absorbed(
+    identity: Identity, absorbed: facts.ProfileAbsorbed, book: Book, around: Around, now: int
+) -> list[Waiting]:
+    """A visitor logged in: the newest of what it carted, viewed and wished is as if just told."""
+    part = unpack(absorbed.component)
+    _note_contamination(identity, absorbed, part, book.policy)
+    noted: list[Waiting] = []
+    for fact in (absorbed, *_told_by(part, absorbed)):
+        scenarios = book.by_fact.get(_NAMES[type(fact)])
+        if scenarios:
+            noted += _note_fact(identity, fact, scenarios, book.policy, around, now)
+    return noted
+
+
+def _note_contamination(
+    identity: Identity, absorbed: facts.ProfileAbsorbed, part: Component, policy: Policy
+) -> None:
+    """Offers that were shown to the visitor while it was drawn into another arm."""
+    contact, customer = identity.profile.contact, identity.key[2:]
+    if contact.contaminated or not (part.shown or part.totals.get(_SHOWN)):
+        return
+    if conflicts(absorbed.anonymous or "", customer, policy, recorded=contact.arms):
+        _put(identity, Waiting(absorbed.received_at, ARMS, absorbed.event_id, absorbed.received_at))
+
+
+def _told_by(part: Component, absorbed: facts.ProfileAbsorbed) -> Iterable[facts.AnyFact]:
+    told: dict[str, Any] = {
+        "customer": absorbed.customer,
+        "received_at": absorbed.received_at,
+        "source": absorbed.source,
+    }
+    carted = [(mark, item) for item, mark in part.cart.items() if mark.quantity]
+    if carted:
+        cart_mark, item = max(carted)
+        told |= {"event_id": cart_mark.event_id, "occurred_at": cart_mark.at}
+        yield facts.CartAdded(**told, item=item, quantity=cart_mark.quantity)
+    # Of these the state keeps no event's id: what handed them over stands for it.
+    told |= {"event_id": absorbed.event_id}
+    viewed = next((touch for touch in part.recent if touch.kind == VIEWED), None)
+    if viewed is not None:
+        yield facts.ItemViewed(**told | {"occurred_at": viewed.at}, item=viewed.item)
+    wished = [(mark, item) for item, mark in part.wishes.items() if mark.value]
+    if wished:
+        mark, item = max(wished)
+        yield facts.WishlistAdded(**told | {"occurred_at": mark.at}, item=item)
+
+
+def arm(identity: Identity, scenarios: Iterable[Scenario], around: Around, now: int) -> None:
+    """Puts the next occurrences of scenarios on timers after `now` (epoch ms).
+
+    A standing entry that is due earlier stays: when it is too early it is moved then, so that what
+    keeps putting a timer off costs nothing.
+    """
+    for scenario in scenarios:
+        found = _undecided(identity, scenario, around, now)
+        if not found:
+            continue
+        standing = [each.due for each in identity.waiting if each.scenario == scenario.name]
+        if not standing or min(standing) > found[0].due:
+            replace_timers(identity, scenario, found)
+
+
+def _undecided(identity: Identity, scenario: Scenario, around: Around, after: int) -> list[Waiting]:
+    """The first occurrences on which there is no verdict yet."""
+    for _ in range(_LOOKS_AHEAD):
+        found = occurrences(identity.profile, scenario, around, after)
+        open_ones = [moment for moment in found if not is_decided(identity, moment)]
+        if open_ones or not found:
+            return open_ones
+        after = found[0].due
+    return []
+
+
+def replace_timers(identity: Identity, scenario: Scenario, found: Iterable[Waiting]) -> None:
+    """What waits for a scenario on a timer is these occurrences, and no others."""
+    identity.waiting = [each for each in identity.waiting if each.scenario != scenario.name]
+    for moment in found:
+        _put(identity, moment)
+
+
+def _put(identity: Identity, moment: Waiting) -> bool:
+    """Of two for one scenario and subject the later stays; beyond WAITING_KEPT what no timer put
+    there and happened longest ago goes."""
+    waiting = identity.waiting
+    for place, standing in enumerate(waiting):
+        if standing.scenario == moment.scenario and standing.subject == moment.subject:
+            if standing.at <= moment.at:
+                waiting[place] = moment
+                return True
+            return False
+    waiting.append(moment)
+    if len(waiting) > WAITING_KEPT:
+        waiting.remove(min(waiting, key=lambda each: (each.from_timer, each.at, each.cause)))
+    return moment in waiting
+
+
+def _stands(identity: Identity, scenario: Scenario) -> bool:
+    return scenario.name in [each.scenario for each in identity.waiting]
+
+
+def _clock(identity: Identity, fact: facts.AnyFact) -> int:
+    return max(identity.profile.component.last_at, fact.occurred_at)

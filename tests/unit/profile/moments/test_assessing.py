@@ -1,0 +1,113 @@
+"""Segments and stage: changes of membership are facts, and time alone can change them."""
+
+from services.profile.moments.assessing import newest_position
+from services.profile.moments.due import AT_ONCE, next_due
+from services.profile.moments.firing import fire
+from services.profile.moments.stating import state
+from services.profile.scenarios.book import OnFact, Segment
+from shared import events as facts
+from tests.unit.profile.builders import DAY, HOUR, NOW, bought, carted, viewed
+from tests.unit.profile.moments.books import CART, Customer, When, book, scenario
+
+BUYERS = Segment(name="buyers", when=When(lambda context: context.profile.component.orders > 0))
+LATELY = Segment(
+    name="lately",
+    when=When(lambda context: context.now - context.profile.component.last_at < 30 * DAY),
+    reassess_ms=(30 * DAY,),
+)
+STAGES = (
+    Segment(name="loyal", when=When(lambda context: context.profile.component.orders > 1)),
+    Segment(name="buying", when=When(lambda context: context.profile.component.orders > 0)),
+)
+
+
+def told(sequence: list[facts.AnyFact]) -> list[tuple[str, str]]:
+    return [
+        (facts.fact_type(fact), getattr(fact, "segment", "") or getattr(fact, "stage", ""))
+        for fact in sequence
+    ]
+
+
+def test_what_a_batch_makes_of_segments_is_stated_once() -> None:
+    alice = Customer(book(segments=[BUYERS]))
+    assert alice.fold(viewed(1, NOW), now=NOW).due is None
+    effects = alice.fold(bought(2, NOW), bought(3, NOW + 1), now=NOW + 5)
+    assert effects.due == AT_ONCE == next_due(alice.identity)
+    entered = alice.fold_outbox()
+    assert told(entered) == [("segment_entered", "buyers")]
+    assert (entered[0].occurred_at, entered[0].cause) == (NOW + 5, "0/2")
+    assert alice.identity.profile.contact.segments == {"buyers": NOW + 5}
+    assert alice.fold(viewed(5, NOW + 9), now=NOW + 10).due is None
+    assert alice.identity.outbox == []
+
+
+def test_what_the_book_has_no_more_is_left() -> None:
+    alice = Customer(book(segments=[BUYERS]))
+    alice.fold(bought(1, NOW), now=NOW)
+    alice.fold_outbox()
+    alice.rules = alice.rules._replace(book=book(segments=[LATELY]))
+    alice.fold(viewed(2, NOW + 1), now=NOW + 2)
+    assert told(alice.fold_outbox()) == [("segment_entered", "lately"), ("segment_left", "buyers")]
+
+
+def test_the_first_stage_that_holds_is_the_customers() -> None:
+    alice = Customer(book(stages=STAGES))
+    alice.fold(viewed(1, NOW), now=NOW)
+    assert alice.identity.outbox == []
+    alice.fold(bought(2, NOW + 1), now=NOW + 1)
+    assert told(alice.fold_outbox()) == [("stage_changed", "buying")]
+    alice.fold(bought(3, NOW + 2), now=NOW + 2)
+    (changed,) = alice.fold_outbox()
+    assert isinstance(changed, facts.StageChanged)
+    assert (changed.stage, changed.previous) == ("loyal", "buying")
+
+
+def test_time_alone_can_end_a_membership() -> None:
+    alice = Customer(book(segments=[LATELY]))
+    alice.fold(viewed(1, NOW), now=NOW)
+    alice.fold_outbox()
+    assert next_due(alice.identity) == NOW + 30 * DAY
+    alice.fold(viewed(2, NOW + DAY), now=NOW + DAY)
+    later = next_due(alice.identity)
+    assert later == NOW + 31 * DAY
+    fire(alice.identity, alice.rules, later)
+    assert told(alice.fold_outbox()) == [("segment_left", "lately")]
+    assert next_due(alice.identity) is None
+
+
+def test_before_the_end_of_the_log_it_is_put_off() -> None:
+    alice = Customer(book(segments=[BUYERS]))
+    effects = alice.fold(bought(1, NOW), bought(2, NOW + 1))
+    assert alice.identity.outbox == []
+    assert effects.due == next_due(alice.identity) == NOW + 1
+    fired = fire(alice.identity, alice.rules, NOW + HOUR)
+    assert fired.changed
+    assert told(alice.fold_outbox()) == [("segment_entered", "buyers")]
+    assert newest_position(alice.identity) == "0/2"
+
+
+def test_while_anything_waits_for_its_fold_segments_do() -> None:
+    alice = Customer(book(CART, segments=[BUYERS]))
+    alice.fold(carted(1, NOW), now=NOW)
+    fired = fire(alice.identity, alice.rules, NOW + HOUR)
+    state(alice.identity, fired.decisions.made, {}, *alice.rules, NOW + HOUR)
+    alice.fold(bought(2, NOW + HOUR, "mug"), now=NOW + HOUR)
+    assert len(alice.identity.outbox) == 1
+    alice.fold_outbox()
+    assert told(alice.fold_outbox()) == [("segment_entered", "buyers")]
+
+
+def test_a_change_of_membership_is_a_fact_that_scenarios_may_be_on() -> None:
+    welcome = scenario("welcome", OnFact(fact="segment_entered"), after_ms=0)
+    alice = Customer(book(welcome, segments=[BUYERS]))
+    alice.fold(bought(1, NOW), now=NOW)
+    alice.fold_outbox()
+    assert [(each.scenario, each.subject) for each in alice.identity.waiting] == [
+        ("welcome", "buyers")
+    ]
+
+
+def test_a_visitor_has_no_segments() -> None:
+    visitor = Customer(book(segments=[LATELY]), "a:v")
+    visitor.fold(viewed(1, NOW, anonymous="v"), now=NOW)
+    assert (visitor.identity.outbox, visitor.identity.waiting) == ([], [])
