@@ -134,6 +134,11 @@ def as_encoded(answer: bytes) -> Recommendation:
     return cast("Recommendation", msgspec.Raw(answer))
 
 
+def as_encoded_rows(rows: bytes) -> list[list[float | None]]:
+    """Rows of numbers in JSON, for a record that is only to be encoded."""
+    return cast("list[list[float | None]]", msgspec.Raw(rows))
+
+
 def encode_decision(decision: Decision) -> bytes:
     """The record's JSON, as it stands in `decisions`."""
     return _encoder.encode(decision)

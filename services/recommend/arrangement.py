@@ -109,8 +109,8 @@ def _arranged(
     promoted = np.zeros(len(rows), dtype=np.bool_)
     new = np.zeros(len(rows), dtype=np.bool_)
     for at in range(len(rows)):
-        promoted[at] = signals[PROMOTED, place[rows[at]]] > 0.0
-        new[at] = signals[NEW, place[rows[at]]] > 0.0
+        promoted[at] = signals[place[rows[at]], PROMOTED] > 0.0
+        new[at] = signals[place[rows[at]], NEW] > 0.0
     codes = codes_of(rows, alike)
     vectors = vectors_of(rows if surprise > 0.0 else rows[:0], alike)
     if len(vectors) < len(rows):

@@ -5,15 +5,16 @@ Beside service.py, which puts it into the decision log.
 
 from typing import Any, Final
 
-import numpy as np
-
-from services.recommend.features import as_rows
+from services.recommend.decimals import rows_in_json
+from services.recommend.features import Matrix
 from services.recommend.knowledge import Choice
 from services.recommend.request import Asking
-from shared.decisions import Decision, as_encoded, encode_decision
+from shared.decisions import Decision, as_encoded, as_encoded_rows, encode_decision
 
-DIGITS: Final = 4
-"""Of what features moved: enough to explain, and half as long."""
+VALUE_DIGITS: Final = 8
+MOVE_DIGITS: Final = 4
+"""Behind the point: of what features were, which training learns from; of what they moved, which
+is to explain."""
 
 
 def record_of(
@@ -43,7 +44,7 @@ def record_of(
         asked["trigger"] = context.trigger
     if asking.session:
         asked["session"] = asking.session
-    moved = None if choice.moved is None else np.round(choice.moved, DIGITS)
+    count = len(choice.offers)
     decision = Decision(
         decision_id=decision_id,
         decided_at=now,
@@ -53,8 +54,13 @@ def record_of(
         anonymous=named[1],
         context=asked,
         feature_names=choice.feature_names,
-        feature_values=as_rows(choice.features, len(choice.offers)),
-        feature_moves=[] if moved is None else as_rows(moved, len(choice.offers)),
+        feature_values=_rows(choice.features, VALUE_DIGITS, count),
+        feature_moves=_rows(choice.moved, MOVE_DIGITS, count),
         propensities=choice.propensities,
     )
     return decision_id.encode(), encode_decision(decision)
+
+
+def _rows(matrix: Matrix | None, digits: int, count: int) -> list[list[float | None]]:
+    """Of each offer a row, empty of those that were not ranked; nothing where none was."""
+    return [] if matrix is None else as_encoded_rows(rows_in_json(matrix, digits, count))

@@ -14,12 +14,12 @@ from services.recommend.arrays import NO_NUMBERS, NO_SCORES, Numbers, Scores
 from services.recommend.asking import Ask
 from services.recommend.availability import Stock
 from services.recommend.candidates.first_stage import best_places
+from services.recommend.candidates.own_numbers import session_rows
 from services.recommend.candidates.pool import Pool, Shopper
 from services.recommend.candidates.pool_loops import FIRST
 from services.recommend.features import DEFAULT_WEIGHTS, Matrix
 from services.recommend.features.filling import fill
 from services.recommend.features.shelf import Shelf
-from services.recommend.numbers import NO_ITEM
 from services.recommend.popularity import Popularity
 from services.recommend.situation import Situation
 from shared.decisions import ModelName
@@ -37,13 +37,6 @@ class Scene(NamedTuple):
     ask: Ask
     now: int
     shelf: Shelf
-
-    def taken_and_passed(self) -> tuple[Numbers, Numbers]:
-        """Rows of what the shopper looked at lately, and of what was shown and not clicked."""
-        numbers, row_of = np.array(self.shopper.session, dtype=np.int64), self.stock.row_of
-        # events and models number items that the catalogue never had
-        numbers = np.where(numbers < len(row_of), numbers, NO_ITEM)
-        return row_of[numbers], NO_NUMBERS
 
 
 class Ranked(NamedTuple):
@@ -79,9 +72,9 @@ class Ranked(NamedTuple):
 
 def features_of(pool: Pool, scene: Scene) -> Matrix:
     """All features of the pool's candidates, a row each, by the names of the scene's shelf."""
-    taken, passed = scene.taken_and_passed()
+    taken = session_rows(pool.own, scene.stock.row_of)
     arrays = scene.shelf.arrays(scene.stock.catalogue, scene.popularity.counts)
-    return fill(pool.rows, pool.features, taken, passed, scene.now, arrays)
+    return fill(pool.rows, pool.features, taken, NO_NUMBERS, scene.now, arrays)
 
 
 class Ranker(Protocol):

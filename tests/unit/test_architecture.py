@@ -79,6 +79,7 @@ PURE = (
     "services/recommend/candidates/*.py",
     "services/recommend/catalogue/fields.py",
     "services/recommend/catalogue/terms.py",
+    "services/recommend/decimals.py",
     "services/recommend/diversity.py",
     "services/recommend/experiment.py",
     "services/recommend/explain.py",

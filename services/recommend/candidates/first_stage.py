@@ -33,13 +33,35 @@ def weigh(features: Scores, weights: Scores) -> Scores:
     return scores
 
 
+@compiled("float64(float64[::1], int64)")
+def lowest_of_best(scores: Scores, most: int) -> float:
+    """The lowest of the `most` highest scores, of which there are more. Looks at the maxima of
+    blocks first, below which most of the scores lie."""
+    blocks = 2 * most
+    if len(scores) < 2 * blocks:
+        return float(np.partition(scores, len(scores) - most)[len(scores) - most])
+    maxima = scores[:blocks].copy()
+    whole = len(scores) // blocks * blocks
+    for start in range(blocks, whole, blocks):
+        for block in range(blocks):
+            maxima[block] = max(maxima[block], scores[start + block])
+    least = np.partition(maxima, blocks - most)[blocks - most]
+    kept = np.empty(len(scores))
+    size = 0
+    for at in range(len(scores)):
+        # without a way around it: which score is kept cannot be foretold
+        kept[size] = scores[at]
+        size += scores[at] >= least
+    return float(np.partition(kept[:size], size - most)[size - most])
+
+
 @compiled("int64[::1](float64[::1], int64[::1], int64[::1], int64)")
 def best_places(scores: Scores, rows: Numbers, id_order: Numbers, most: int) -> Numbers:
     """Places of the `most` highest scores, best first, equal ones by item id."""
     count = len(scores)
     least = -np.inf
     if 0 < most < count:
-        least = np.partition(scores, count - most)[count - most]
+        least = lowest_of_best(scores, most)
     best = np.empty(min(max(most, 0), count), dtype=np.int64)
     held = 0
     for place in range(count):
@@ -79,11 +101,10 @@ def going_on(
     chosen[: len(best)] = best
     held = len(best)
     for signal, limit in ((PROMOTED, MOST_PROMOTED), (NEW, MOST_NEW)):
-        marks = signals[signal]
         others = np.empty(len(scores), dtype=np.int64)
         found = 0
         for place in range(len(scores)):
-            if marks[place] > 0.0 and not taken[place]:
+            if signals[place, signal] > 0.0 and not taken[place]:
                 others[found] = place
                 found += 1
         if found == 0:
@@ -98,9 +119,8 @@ def going_on(
 
 @compiled("float64[:, ::1](float64[:, ::1], int64[::1])")
 def heard(signals: Scores, places: Numbers) -> Scores:
-    """The signals of some candidates, a row a signal."""
-    chosen = np.empty((len(signals), len(places)))
-    for signal in range(len(signals)):
-        for at in range(len(places)):
-            chosen[signal, at] = signals[signal, places[at]]
+    """The signals of some candidates, a row each."""
+    chosen = np.empty((len(places), signals.shape[1]))
+    for at in range(len(places)):
+        chosen[at] = signals[places[at]]
     return chosen

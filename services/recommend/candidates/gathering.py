@@ -78,7 +78,7 @@ def gather(
     seen = sources[0]
     alike, votes, sessions = neighbours_of(seen[len(seen) - own[ASKED] :], index, limits)
     pooled = np.empty(MOST_CANDIDATES, dtype=np.int64)
-    signals = np.zeros((SIGNALS, MOST_CANDIDATES))
+    signals = np.empty((MOST_CANDIDATES, SIGNALS))
     facts = np.zeros(SOURCES + MOST_REASONS, dtype=np.int64)
     bag = (row_of, pooled, signals, place, len(general))
     count = add(alike, votes, SESSION, bag, 0)
@@ -93,7 +93,7 @@ def gather(
     own_rules = named_rows(named, lengths, row_of, repeatable)
     count = keep(pooled, signals, count, general, own_rules, mark, facts[SOURCES:], BOUGHT)
     rows = pooled[:count]
-    signals[VECTOR, :count] = affinities(vector, items[8][rows], vectors)
+    signals[:count, VECTOR] = affinities(vector, items[8][rows], vectors)
     by_row = (category, brand, price_band, trending, conversion)
     features = fill(pooled, signals, count, by_row, tastes[0], shares(tastes[1]))
     first, id_order, most = stage

@@ -126,6 +126,28 @@ def highest(values: Numbers, most: int) -> Numbers:
     return kept[place:].copy()
 
 
+@compiled("int64[::1](int64[::1], int64)")
+def few_highest(values: Numbers, most: int) -> Numbers:
+    """As `highest`, where `most` are few: what lies below the lowest of the `most` highest maxima
+    of blocks is passed over first."""
+    width = len(values) // (2 * most) if most > 0 else 0
+    if width < 2:
+        return highest(values, most)
+    blocks = len(values) // width
+    maxima = values[:blocks].copy()
+    for start in range(blocks, width * blocks, blocks):
+        for block in range(blocks):
+            maxima[block] = max(maxima[block], values[start + block])
+    least = highest(maxima, most).min()
+    kept = np.empty(len(values), dtype=np.int64)
+    size = 0
+    for at in range(len(values)):
+        # without a way around it: which value is kept cannot be foretold
+        kept[size] = values[at]
+        size += values[at] >= least
+    return highest(kept[:size].copy(), most)
+
+
 @compiled(f"float64[::1](int64[::1], int64, {INDEX}, float64[::1])")
 def likeness(found: Numbers, items: int, index: SessionArrays, weights: Scores) -> Scores:
     """How much each of these sessions is like the one with so many items that `gather` was asked

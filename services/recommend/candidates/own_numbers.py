@@ -10,9 +10,12 @@ bought how many days ago before DAYS, and in how many orders.
 
 from typing import Final
 
+import numpy as np
+
 from services.recommend.arrays import Numbers
 from services.recommend.candidates.pool_loops import FIELDS, MOST_VALUES
 from services.recommend.compiled import compiled
+from services.recommend.numbers import NO_ITEM
 from services.recommend.policy import OWN_RULES
 
 SEEN_LENGTH, ASKED, PARTNERS, GROUPS, PROMISED, PURCHASES, DAYS, CUSTOMER, RULES = range(9)
@@ -54,3 +57,14 @@ def sections(
     times = own[end + own[PURCHASES] : end + 2 * own[PURCHASES]]
     tastes = (own[begin:middle], own[middle:end])
     return (session, partners, groups, promised), named, lengths, tastes, (days, times)
+
+
+@compiled("int64[::1](int64[::1], int64[::1])")
+def session_rows(own: Numbers, row_of: Numbers) -> Numbers:
+    """Rows of the session's items, below 0 where one is not in the catalogue: events and models
+    number items that it never had. row_of: by item number."""
+    items = own[LENGTHS : LENGTHS + own[SEEN_LENGTH]]
+    rows = np.empty(len(items), dtype=np.int64)
+    for at in range(len(items)):
+        rows[at] = row_of[items[at] if items[at] < len(row_of) else NO_ITEM]
+    return rows

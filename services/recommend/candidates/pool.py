@@ -68,10 +68,9 @@ class Shopper(NamedTuple):
 
 class Pool(NamedTuple):
     """Rows that may be offered and go on to the ranker, each once; what sources said of them
-    (pool_loops.SESSION ..., a row a signal); first-stage features (FIRST), a row a candidate, and
-    scores; how many candidates each source found and each
-    reason code withheld; the neighbours, as gathering's neighbours_of gives them; what all of it
-    was found for (see `pack`)."""
+    (pool_loops.SESSION ..., by column) and first-stage features (FIRST), a row a candidate, and
+    scores; how many candidates each source found and each reason code withheld; the neighbours, as
+    gathering's neighbours_of gives them; what all of it was found for (see `pack`)."""
 
     rows: Numbers
     signals: Matrix

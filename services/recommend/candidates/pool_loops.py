@@ -24,7 +24,8 @@ AGAIN: Final = 5
 NEW: Final = 6
 PROMOTED: Final = 7
 SIGNALS: Final = 8
-"""What sources say of a candidate, 0 where they did not find it: a row each of `scores` below."""
+"""What sources say of a candidate, 0 where they did not find it: columns of `scores` below, whose
+rows are the candidates', a line of the processor's cache each."""
 NO_COLUMN: Final = -1
 FIRST: Final = (
     "session",
@@ -70,9 +71,10 @@ def add(found: Numbers, values: Scores, column: int, bag: Bag, count: int) -> in
             where = count
             place[row] = where
             pooled[where] = row
+            scores[where] = 0.0
             count += 1
         if column >= 0:
-            scores[column, where] = max(scores[column, where], values[at])
+            scores[where, column] = max(scores[where, column], values[at])
     return count
 
 
@@ -83,7 +85,7 @@ def note(seen: Numbers, bag: Bag, count: int) -> None:
     for at in range(len(seen)):
         row = row_of[seen[at]] if seen[at] < len(row_of) else -1
         if 0 <= row < size and place[row] < count and pooled[place[row]] == row:
-            scores[SEEN, place[row]] = 1.0
+            scores[place[row], SEEN] = 1.0
 
 
 @compiled(
@@ -111,14 +113,14 @@ def keep(
     for at in range(count):
         row = pooled[at]
         code = general[row] if general[row] != 0 else mark[row]
-        if code == bought and scores[AGAIN, at] > 0.0:
+        if code == bought and scores[at, AGAIN] > 0.0:
             code = 0
         if code != 0:
             counts[code] += 1
             continue
         pooled[kept] = row
-        for column in range(len(scores)):
-            scores[column, kept] = scores[column, at]
+        if kept != at:
+            scores[kept] = scores[at]
         kept += 1
     for at in range(len(named)):
         if named[at] < len(mark):
@@ -162,14 +164,14 @@ def fill(
     # many times as strongly, and beside it all else would look alike
     greatest = 0.0
     for at in range(count):
-        if scores[SEEN, at] == 0.0:
-            greatest = max(greatest, scores[SESSION, at])
+        if scores[at, SEEN] == 0.0:
+            greatest = max(greatest, scores[at, SESSION])
     features = np.zeros((count, WIDTH))
     for at in range(count):
         row = rows[at]
-        if scores[SESSION, at] > 0.0:
-            features[at, 0] = min(scores[SESSION, at] / greatest, 1.0)
-        features[at, 1] = scores[TOGETHER, at]
+        if scores[at, SESSION] > 0.0:
+            features[at, 0] = min(scores[at, SESSION] / greatest, 1.0)
+        features[at, 1] = scores[at, TOGETHER]
         features[at, 2] = _share(category[row], 0, codes, shares)
         features[at, 3] = _share(brand[row], 1, codes, shares)
         features[at, 4] = _share(price_band[row], 2, codes, shares)
@@ -177,7 +179,7 @@ def fill(
         if row < len(trending):
             features[at, 5] = trending[row]
             features[at, 6] = conversion[row]
-        features[at, 7] = scores[SEEN, at]
+        features[at, 7] = scores[at, SEEN]
         for column in range(SIMILAR, PROMOTED):
-            features[at, 5 + column] = scores[column, at]
+            features[at, 5 + column] = scores[at, column]
     return features

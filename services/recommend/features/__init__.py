@@ -17,7 +17,6 @@ __all__ = [
     "PREFERENCES",
     "Feature",
     "Matrix",
-    "as_rows",
 ]
 
 FEATURES: Final = {feature.name: feature.meaning for feature in FIRST_FEATURES}
@@ -40,9 +39,3 @@ DEFAULT_WEIGHTS: Final = {
     "new": 0.1,
 }
 """Set by hand, for a shop whose decisions have taught nothing yet."""
-
-
-def as_rows(features: Matrix | None, count: int) -> list[list[float | None]]:
-    """Features, a row an item, of `count` items of which the first have a row; nan for missing."""
-    rows: list[list[float | None]] = [] if features is None else features.tolist()
-    return rows if len(rows) == count else rows + [[] for _ in range(count - len(rows))]

@@ -4,23 +4,27 @@ Takes the place of ranking.LinearRanker once a model version has the part `ranke
 """
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from services.recommend.arrays import NO_SCORES, Numbers, Scores
 from services.recommend.candidates.first_stage import best_places
+from services.recommend.candidates.own_numbers import session_rows
 from services.recommend.candidates.pool import Pool
 from services.recommend.candidates.pool_loops import FIRST
 from services.recommend.compiled import compiled
 from services.recommend.features import DEFAULT_WEIGHTS, Matrix
+from services.recommend.features.filling import SHELF, ShelfArrays, fill
 from services.recommend.ranker.calibration import Sigmoid
 from services.recommend.ranker.training import places_of, trees_of
 from services.recommend.ranker.trees import TREES, TreeArrays, Trees, paths, walk
-from services.recommend.ranking import DIGITS, Ranked, Scene, features_of
+from services.recommend.ranking import DIGITS, Ranked, Scene
 from shared.decisions import ModelName
 from shared.models.part import Part
 
+Pooled: TypeAlias = tuple[Numbers, Matrix, Numbers, Numbers, Numbers]
+"""Of a pool the rows, first-stage features and own numbers; rows by item number, order of ids."""
 ODDS: Final = Sigmoid(1.0, 0.0)
 """Where nothing was fitted: the order is right, the chances are not."""
 
@@ -63,21 +67,20 @@ class TreeRanker:
 
     def rank(self, pool: Pool, scene: Scene) -> Ranked:
         """See ranking.Ranker."""
-        features = features_of(pool, scene)
-        columns = scene.shelf.names
+        stock, shelf = scene.stock, scene.shelf
+        known = shelf.arrays(stock.catalogue, scene.popularity.counts)
         slope, offset = self.clicks or ODDS
         bought = self.purchases or ODDS
-        places, scores, conversions = _rank(
-            features,
-            self._arrays(columns),
-            pool.rows,
-            scene.stock.id_order,
+        rows, features, scores, conversions = _rank(
+            (pool.rows, pool.features, pool.own, stock.row_of, stock.id_order),
+            scene.now,
+            known,
+            self._arrays(shelf.names),
             (slope, offset, bought.slope, bought.offset),
         )
         if self.purchases is None:
             conversions = NO_SCORES
-        rows = pool.rows[places]
-        return Ranked(rows, columns, features[places], scores, conversions, self._attribute)
+        return Ranked(rows, shelf.names, features, scores, conversions, self._attribute)
 
     def conversion(self, ranked: Ranked) -> Scores:
         """See ranking.Ranker; chances of a click where nobody learned those of a purchase, which
@@ -96,24 +99,30 @@ class TreeRanker:
 
 
 @compiled(
-    f"Tuple((int64[::1], float64[::1], float64[::1]))(float64[:, ::1], {TREES}, int64[::1],"
-    " int64[::1], UniTuple(float64, 4))"
+    "Tuple((int64[::1], float64[:, ::1], float64[::1], float64[::1]))(Tuple((int64[::1],"
+    f" float64[:, ::1], int64[::1], int64[::1], int64[::1])), int64, {SHELF}, {TREES},"
+    " UniTuple(float64, 4))"
 )
 def _rank(
-    features: Matrix,
+    pooled: Pooled,
+    now: int,
+    shelf: ShelfArrays,
     trees: TreeArrays,
-    rows: Numbers,
-    id_order: Numbers,
     sigmoids: tuple[float, float, float, float],
-) -> tuple[Numbers, Scores, Scores]:
-    """Places best first, and there the chances of a click and of a purchase."""
+) -> tuple[Numbers, Matrix, Scores, Scores]:
+    """Rows best first, and of each all features and the chances of a click and of a purchase."""
+    rows, firsts, own, row_of, id_order = pooled
     click_slope, click_offset, slope, offset = sigmoids
+    taken = session_rows(own, row_of)
+    features = fill(rows, firsts, taken, np.empty(0, dtype=np.int64), now, shelf)
     scores = walk(features, trees)
     places = best_places(scores, rows, id_order, len(rows))
     clicks, conversions = np.empty(len(places)), np.empty(len(places))
+    ordered = np.empty(features.shape)
     for at in range(len(places)):
+        ordered[at] = features[places[at]]
         score = scores[places[at]]
         chance = 1.0 / (1.0 + np.exp(-(click_slope * score + click_offset)))
         clicks[at] = np.rint(chance * DIGITS) / DIGITS
         conversions[at] = 1.0 / (1.0 + np.exp(-(slope * score + offset)))
-    return places, clicks, conversions
+    return rows[places], ordered, clicks, conversions

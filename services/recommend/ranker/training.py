@@ -79,7 +79,7 @@ def train_ranker(rankings: Rankings, seed: int, say: Callable[[str], None]) -> P
         "click": _fact(clicks),
         "conversion": _fact(conversions),
     }
-    return Part(PART, dict(zip(_ARRAYS, placed.arrays(), strict=True)), facts)
+    return Part(PART, {name: getattr(placed, name) for name in _ARRAYS}, facts)
 
 
 _ARRAYS: Final = ("feature", "threshold", "child", "missing", "value", "root", "depth")

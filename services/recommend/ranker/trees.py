@@ -17,16 +17,22 @@ from shared.errors import InvalidInput
 
 Nodes: TypeAlias = NDArray[np.int32]
 Flags: TypeAlias = NDArray[np.bool_]
-TreeArrays: TypeAlias = tuple[Nodes, Scores, Nodes, Flags, Scores, Nodes, Nodes]
+Places: TypeAlias = NDArray[np.uint32]
+"""Without a sign: compiled code need not look whether an index counts from the end."""
+TreeArrays: TypeAlias = tuple[Places, Scores, Places, Scores, Places, Flags, Scores, Places, Nodes]
+"""Of each node twice the feature, and one more where nan goes right; the threshold, below what
+stands for such a nan; then the fields of Trees."""
 
+_GREATEST: Final = float(np.finfo(np.float64).max)
+"""Of numbers that are not infinite: LightGBM tells nan from all others by an infinite threshold."""
 _CATEGORICAL: Final = 1
 _DEFAULT_LEFT: Final = 2
 _ZERO_IS_MISSING: Final = 4
 _NAN_IS_MISSING: Final = 8
 
 TREES: Final = (
-    "Tuple((int32[::1], float64[::1], int32[::1], boolean[::1], float64[::1], int32[::1],"
-    " int32[::1]))"
+    "Tuple((uint32[::1], float64[::1], uint32[::1], float64[::1], uint32[::1], boolean[::1],"
+    " float64[::1], uint32[::1], int32[::1]))"
 )
 
 
@@ -53,12 +59,14 @@ class Trees:
     def arrays(self) -> TreeArrays:
         """As the compiled loops take them."""
         return (
-            self.feature,
+            (2 * self.feature + self.missing).astype(np.uint32),
+            np.minimum(self.threshold, _GREATEST),
+            self.feature.astype(np.uint32),
             self.threshold,
-            self.child,
+            self.child.astype(np.uint32),
             self.missing,
             self.value,
-            self.root,
+            self.root.astype(np.uint32),
             self.depth,
         )
 
@@ -104,20 +112,31 @@ def walk(features: Matrix, trees: TreeArrays) -> Scores:
     waits for another or is guessed wrong, which costs the processor more than steps in vain (a
     fifth of the time of one row after another).
     """
-    feature, threshold, child, missing, value, root, depth = trees
-    columns = np.ascontiguousarray(features.T)
+    side, threshold, _, _, child, _, value, root, depth = trees
     count = len(features)
+    # each column twice, nan as what goes left and as what goes right: one look less a step
+    columns = np.empty((2 * features.shape[1], count))
+    for row in range(count):
+        for column in range(features.shape[1]):
+            held = features[row, column]
+            lost = held != held  # noqa: PLR0124  (nan)
+            columns[2 * column, row] = -np.inf if lost else min(held, _GREATEST)
+            columns[2 * column + 1, row] = np.inf if lost else min(held, _GREATEST)
     scores = np.zeros(count)
     nodes = np.empty(count, dtype=np.uint32)
+    two = np.uint32(2)
     for tree in range(len(root)):
-        nodes[:] = root[tree]
-        for _ in range(depth[tree]):
+        # all rows begin at one node, so that several at once can be compared with it
+        top = root[tree]
+        first, limit = columns[side[top]], threshold[top]
+        left, right = child[two * top], child[two * top + np.uint32(1)]
+        for row in range(count):
+            nodes[row] = right if first[row] > limit else left
+        for _ in range(1, depth[tree]):
             for row in range(count):
                 node = nodes[row]
-                held = columns[feature[node], row]
-                lost = held != held  # noqa: PLR0124  (nan)
-                right = (held > threshold[node]) | (lost & missing[node])
-                nodes[row] = child[2 * node + np.uint32(right)]
+                further = columns[side[node], row] > threshold[node]
+                nodes[row] = child[two * node + np.uint32(further)]
         for row in range(count):
             scores[row] += value[nodes[row]]
     return scores
@@ -127,21 +146,26 @@ def walk(features: Matrix, trees: TreeArrays) -> Scores:
 def paths(features: Matrix, trees: TreeArrays) -> Matrix:
     """How much each feature moved each row's sum: along the way to the leaf, each step's change of
     the node's mean goes to the feature that was looked at (Saabas, 2014)."""
-    feature, threshold, child, missing, value, root, depth = trees
+    _, _, feature, threshold, child, missing, value, root, depth = trees
+    two = np.uint32(2)
     moved = np.zeros(features.shape)
+    count = len(features)
+    nodes = np.empty(count, dtype=np.uint32)
     for tree in range(len(root)):
-        for row in range(len(features)):
-            node = root[tree]
-            for _ in range(depth[tree]):
+        nodes[:] = root[tree]
+        # side by side, as in `walk`
+        for _ in range(depth[tree]):
+            for row in range(count):
+                node = nodes[row]
                 column = feature[node]
                 held = features[row, column]
                 lost = held != held  # noqa: PLR0124  (nan)
                 right = (held > threshold[node]) | (lost & missing[node])
-                following = child[2 * node + right]
+                following = child[two * node + np.uint32(right)]
                 # a column that is not there any more (Trees.placed) is no reason
-                if child[2 * node] != child[2 * node + 1]:
+                if child[two * node] != child[two * node + np.uint32(1)]:
                     moved[row, column] += value[following] - value[node]
-                node = following
+                nodes[row] = following
     return moved
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.recommend.arrays import Numbers, Scores
-from services.recommend.candidates.neighbour_loops import highest
+from services.recommend.candidates.neighbour_loops import few_highest
 from services.recommend.compiled import compiled
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -120,7 +120,7 @@ def nearest_items(vector: Floats, arrays: VectorArrays, most: int) -> tuple[Numb
         ordered = np.int64(bits[at])
         ordered = ordered if ordered >= 0 else -(ordered & _MAGNITUDE)
         keys[at] = (ordered << 32) + len(scores) - at
-    kept = np.sort(highest(keys, most))[::-1]
+    kept = np.sort(few_highest(keys, most))[::-1]
     items, found = np.empty(len(kept), dtype=np.int64), np.empty(len(kept))
     for place in range(len(kept)):
         at = len(scores) - (kept[place] & _PLACE)

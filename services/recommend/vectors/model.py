@@ -132,7 +132,7 @@ class Vectors:
         if not len(digests):
             return NOBODY
         sought = digest(self.owners.key, identity)
-        place = int(np.searchsorted(digests, sought))
+        place = int(digests.searchsorted(sought))
         return place if place < len(digests) and int(digests[place]) == sought else NOBODY
 
     def cover(self, number: int, item: ItemChanged) -> None:
