@@ -89,7 +89,7 @@ class Effects:
 
 WORLDS: Final[Mapping[str, Effects]] = {
     "default": Effects(0.95, 0.8, 1.0, 0.005),
-    "null": Effects(0.0, 0.8, 1.0, 0.005),
+    "null": Effects(0.0, 0.0, 1.0, 0.005),
     "hostile": Effects(0.95, 0.0, 0.4, 0.5),
 }
 

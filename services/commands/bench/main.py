@@ -15,6 +15,10 @@ TARGETS = {
         "services.commands.bench.freshness:command",
         "From an accepted click to an answer that contains it.",
     ),
+    "triggers": Target(
+        "services.commands.bench.triggers:command",
+        "What is said to customers over simulated days, checked from outside.",
+    ),
     "memory": Target(
         "services.commands.bench.memory:command",
         "What a customer costs in Redis.",

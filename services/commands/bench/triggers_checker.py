@@ -1,0 +1,201 @@
+"""The independent checker of `attune bench triggers`: what was sent and should not have been. Pure.
+
+Works on what the topics told (`triggers_record`) and on what the file forbids (`triggers_rules`),
+and shares no code with the arbiter. Budgets, nights and holdouts are exact, by the time of the
+decision. Consent, stock and purchases count from IN_FLIGHT_MS of real time after the log had them:
+a decision cannot know what is still on its way, and an accelerated clock makes hours of it. What
+lay within that time is told beside, as `in_flight`.
+"""
+
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo, available_timezones
+
+from services.commands.bench.triggers_record import INTERESTS, Entry, Gathered, Said, Verdict
+from services.commands.bench.triggers_rules import Limit, Rules
+
+IN_FLIGHT_MS: Final = 1_000
+EXAMPLES: Final = 5
+BROKEN: Final = ("budget", "quiet", "consent", "holdout", "stock", "bought")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message that went out, with its decision."""
+
+    said: Said
+    verdict: Verdict
+
+
+@dataclass(slots=True)
+class Findings:
+    """violations: by rule; in_flight: what was decided while the news was on its way; unmatched:
+    messages without a decision, or two of one id; examples: a few trigger ids by rule."""
+
+    violations: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(BROKEN, 0)))
+    in_flight: Counter[str] = field(default_factory=Counter)
+    unmatched: int = 0
+    examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, rule: str, sent: Sent) -> None:
+        """One more message that breaks a rule."""
+        self.violations[rule] += 1
+        if len(self.examples[rule]) < EXAMPLES:
+            self.examples[rule].append(sent.verdict.trigger)
+
+
+def check(gathered: Gathered, rules: Rules) -> Findings:
+    """Everything that was sent, against every rule."""
+    findings = Findings()
+    by_customer: dict[str, list[Sent]] = defaultdict(list)
+    for sent in _matched(gathered, findings):
+        by_customer[sent.said.customer].append(sent)
+    for customer, messages in by_customer.items():
+        messages.sort(key=lambda each: (each.verdict.at, not _free(each, rules)))
+        _check_budgets(messages, rules, findings)
+        _check_arms(messages, gathered.arms.get(customer, {}), rules, findings)
+        for sent in messages:
+            diary = gathered.diaries[customer][: sent.verdict.seen]
+            _check_night(sent, diary, rules, findings)
+            _check_consent(sent, diary, rules, findings)
+            _check_stock(sent, gathered.items, findings)
+            _check_bought(sent, diary, rules, findings)
+    for arms in gathered.arms.values():
+        findings.violations["holdout"] += sum(len(set(each)) > 1 for each in arms.values())
+    return findings
+
+
+def _matched(gathered: Gathered, findings: Findings) -> list[Sent]:
+    decided = {each.trigger: each for each in gathered.verdicts if each.verdict == "send"}
+    found = []
+    for name, said in gathered.said.items():
+        verdict = decided.get(name)
+        if verdict is None or len(said) > 1:
+            findings.unmatched += 1
+        if verdict is not None:
+            found += [Sent(each, verdict) for each in said]
+    return found
+
+
+def _free(sent: Sent, rules: Rules) -> bool:
+    return rules.kinds[sent.said.scenario].purpose in rules.free
+
+
+def _check_budgets(messages: Sequence[Sent], rules: Rules, findings: Findings) -> None:
+    for limit in rules.limits:
+        counted = [each for each in messages if _counts(each, limit, rules)]
+        times = [each.verdict.at for each in counted]
+        for place, sent in enumerate(counted):
+            before = bisect_right(times, times[place] - limit.span_ms)
+            if place + 1 - before > limit.messages and not _free(sent, rules):
+                findings.add("budget", sent)
+
+
+def _counts(sent: Sent, limit: Limit, rules: Rules) -> bool:
+    tags = rules.kinds[sent.said.scenario].tags
+    return limit.channel in {None, sent.said.channel} and (limit.tag is None or limit.tag in tags)
+
+
+def _check_arms(
+    messages: Sequence[Sent], arms: Mapping[str, list[str]], rules: Rules, findings: Findings
+) -> None:
+    for sent in messages:
+        own = ("holdout", f"holdout:{sent.said.scenario}")
+        if not _free(sent, rules) and any("held_out" in arms.get(name, ()) for name in own):
+            findings.add("holdout", sent)
+
+
+def _check_night(sent: Sent, diary: Sequence[Entry], rules: Rules, findings: Findings) -> None:
+    if rules.quiet is None or _free(sent, rules):
+        return
+    begin, end, channels = rules.quiet
+    if channels and sent.said.channel not in channels:
+        return
+    wall = datetime.fromtimestamp(sent.verdict.at / 1000, ZoneInfo(_zone(diary, rules.zone)))
+    minute = wall.hour * 60 + wall.minute
+    quiet = begin <= minute < end if begin <= end else minute >= begin or minute < end
+    if quiet:
+        findings.add("quiet", sent)
+
+
+def _zone(diary: Sequence[Entry], default: str) -> str:
+    told = [entry for entry in diary if "timezone" in (entry.body.get("traits") or {})]
+    if not told:
+        return default
+    name = max(told, key=lambda entry: entry.at).body["traits"]["timezone"]
+    return name if name in _ZONES else default
+
+
+_ZONES: Final = available_timezones()
+
+
+def _check_consent(sent: Sent, diary: Sequence[Entry], rules: Rules, findings: Findings) -> None:
+    purpose = rules.kinds[sent.said.scenario].purpose
+    if purpose in rules.unasked:
+        return
+    known = [entry for entry in diary if _arrived(entry, sent)]
+    if not _consents(known, purpose, sent.said.channel, rules):
+        findings.add("consent", sent)
+    elif not _consents(diary, purpose, sent.said.channel, rules):
+        findings.in_flight["consent"] += 1
+
+
+def _arrived(entry: Entry, sent: Sent) -> bool:
+    return entry.written_at + IN_FLIGHT_MS <= sent.verdict.written_at
+
+
+def _consents(diary: Sequence[Entry], purpose: str, channel: str, rules: Rules) -> bool:
+    """By the latest word on the channel and the latest on all channels."""
+    words: dict[str, tuple[int, bool]] = {}
+    for entry in diary:
+        if entry.what == "message_unsubscribed":
+            about, granted = "marketing", False
+        elif entry.what == "consent_changed":
+            about, granted = entry.body["purpose"], entry.body["granted"]
+        else:
+            continue
+        where = entry.body.get("channel") or "*"
+        # of one moment, the denial holds
+        if about == purpose and (entry.at, not granted) >= words.get(where, (0, False)):
+            words[where] = (entry.at, not granted)
+    denied = [words[where][1] for where in (channel, "*") if where in words]
+    return not any(denied) and (bool(denied) or purpose not in rules.asked_first)
+
+
+def _check_stock(
+    sent: Sent, items: Mapping[str, list[tuple[int, float]]], findings: Findings
+) -> None:
+    for item in {*sent.said.items, sent.said.item} - {""}:
+        changes = items.get(item, [])
+        latest = [stock for at, stock in changes if at <= sent.verdict.written_at]
+        known = [stock for at, stock in changes if at + IN_FLIGHT_MS <= sent.verdict.written_at]
+        if latest and latest[-1] <= 0:
+            # sold out when it was sent; a violation if it had been so for long enough to know
+            if known and known[-1] <= 0:
+                findings.add("stock", sent)
+                return
+            findings.in_flight["stock"] += 1
+
+
+def _check_bought(sent: Sent, diary: Sequence[Entry], rules: Rules, findings: Findings) -> None:
+    """A reminder of something that was bought after the customer last showed interest in it."""
+    if not rules.kinds[sent.said.scenario].about_items:
+        return
+    item = sent.said.item
+    bought = [entry for entry in diary if entry.what == "purchased" and _has(entry, item)]
+    interests = [
+        entry.at for entry in diary if entry.what in INTERESTS and entry.body["item"] == item
+    ]
+    after = [entry for entry in bought if not interests or entry.at >= max(interests)]
+    if any(_arrived(entry, sent) for entry in after):
+        findings.add("bought", sent)
+    elif after:
+        findings.in_flight["bought"] += 1
+
+
+def _has(entry: Entry, item: str) -> bool:
+    return any(line["item"] == item for line in entry.body["lines"])
