@@ -60,6 +60,7 @@ PURE = (
     "services/profile/scenarios/nodes.py",
     "services/profile/scenarios/problems.py",
     "services/profile/scenarios/reading.py",
+    "services/profile/scenarios/reference.py",
     "services/profile/scenarios/scalar_shapes.py",
     "services/profile/scenarios/schema.py",
     "services/profile/scenarios/shapes.py",
