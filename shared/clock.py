@@ -2,6 +2,14 @@
 
 import time
 from dataclasses import dataclass
+from typing import Protocol
+
+
+class Now(Protocol):
+    """Whoever can say the business time."""
+
+    def now_ms(self) -> int:
+        """Business time now, epoch milliseconds."""
 
 
 def real_now_ms() -> int:

@@ -26,7 +26,7 @@ from services.profile.stages import Stages
 from services.profile.store import ProfileStore
 from services.profile.store_values import DueTimer, ItemBatch
 from shared.bus import Record, TopicPartition
-from shared.clock import Clock
+from shared.clock import Clock, Now
 from shared.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Applier:
         cache: IdentityCache,
         interest: InterestIndex | None = None,
         rules: Callable[[], Rules] | None = None,
-        clock: Clock = REAL,
+        clock: Now = REAL,
     ) -> None:
         self._interest = interest
         self._rules = rules

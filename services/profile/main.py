@@ -24,6 +24,7 @@ from services.profile.publisher import Publisher
 from services.profile.ruling import Ruling
 from services.profile.scenarios.holding import SHIPPED, BookHolder
 from services.profile.settings import ProfileSettings
+from services.profile.steady_clock import SteadyClock
 from services.profile.store import ProfileStore
 from services.profile.store_keeping import Keeping
 from services.profile.timer_loop import TimerLoop
@@ -125,12 +126,13 @@ async def _worker(
     ruling = await _ruling(stack, settings, checks)
     payloads = await stack.enter_async_context(Payloads.open(own.recommend, own.recommend_key))
     producer = await stack.enter_async_context(Producer.open(settings))
-    publisher = Publisher(producer, settings.namespace, settings.clock, settings.cloudevents)
+    clock = SteadyClock(settings.clock)
+    publisher = Publisher(producer, settings.namespace, clock, settings.cloudevents)
     cache = IdentityCache(own.cached)
     return Worker(
         store,
-        Applier(store, publisher, cache, rules=ruling, clock=settings.clock),
-        TimerLoop(store, publisher, cache, settings.clock, ruling, Offering(payloads)),
+        Applier(store, publisher, cache, rules=ruling, clock=clock),
+        TimerLoop(store, publisher, cache, clock, ruling, Offering(payloads)),
         following,
         PendingOffsets(),
         keeping,

@@ -28,6 +28,10 @@ EXPIRED: Final = Counter(
     "Verdicts folded after the end of their message's life, and so not published",
     ["scenario", "channel", "verdict"],
 )
+CLOCK_LEAPS: Final = Counter(
+    "attune_profile_clock_leaps_total",
+    "Leaps of the machine's clock, none believed at once",
+)
 TOO_LARGE: Final = Counter(
     "attune_profile_too_large_total",
     "Records that the log refused for their size: facts wait, messages become dead letters",

@@ -14,7 +14,7 @@ from services.profile.identity import OutboxEntry
 from services.profile.outgoing import Outgoing, send
 from shared import topics
 from shared.bus import Producer
-from shared.clock import Clock, real_now_ms
+from shared.clock import Now, real_now_ms
 from shared.errors import LogUnavailable
 from shared.events import MessageDecided
 from shared.headers import AT, CAUSE, MESSAGE, ORIGINAL_BYTES, REASON, STAGE, Headers
@@ -27,7 +27,7 @@ class Publisher:
     """Writes the system's own facts and the arbiter's messages to the log."""
 
     def __init__(
-        self, producer: Producer, namespace: str, clock: Clock, mode: Mode = "binary"
+        self, producer: Producer, namespace: str, clock: Now, mode: Mode = "binary"
     ) -> None:
         self._mode = mode
         self._producer = producer

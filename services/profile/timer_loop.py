@@ -22,7 +22,7 @@ from services.profile.offering import Offering
 from services.profile.publisher import Publisher
 from services.profile.store import ProfileStore
 from services.profile.store_values import DueTimer
-from shared.clock import Clock
+from shared.clock import Now
 
 TICK_S: Final = 0.1
 REPUBLISH_S: Final = 5.0
@@ -66,7 +66,7 @@ class TimerLoop:
         store: ProfileStore,
         publisher: Publisher,
         cache: IdentityCache,
-        clock: Clock,
+        clock: Now,
         rules: Callable[[], Rules],
         offering: Offering | None = None,
     ) -> None:

@@ -10,7 +10,7 @@ from services.profile.identity import Delivery
 from services.profile.items.interest import Kinds, gather
 from services.profile.items.interest_store import InterestStore
 from services.profile.window import Verdict
-from shared.clock import Clock
+from shared.clock import Now
 
 
 class Judged(Protocol):
@@ -23,7 +23,7 @@ class Judged(Protocol):
 class InterestIndex:
     """wanted: gives the kinds of interest that scenarios name at the time."""
 
-    def __init__(self, store: InterestStore, wanted: Callable[[], Kinds], clock: Clock) -> None:
+    def __init__(self, store: InterestStore, wanted: Callable[[], Kinds], clock: Now) -> None:
         self._store = store
         self._wanted = wanted
         self._clock = clock

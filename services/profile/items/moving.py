@@ -26,7 +26,7 @@ from services.profile.items.interest_store import InterestStore
 from services.profile.store import ProfileStore
 from services.profile.store_keeping import Keeping
 from services.profile.store_values import DueTimer
-from shared.clock import Clock
+from shared.clock import Now
 from shared.events import customer_key
 
 BUDGET_S: Final = 0.025
@@ -81,7 +81,7 @@ class Moving:
         cache: IdentityCache,
         keeping: Keeping,
         moments: Moments,
-        clock: Clock,
+        clock: Now,
     ) -> None:
         self._items = items
         self._index = index
