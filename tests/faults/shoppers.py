@@ -101,8 +101,7 @@ def _cart(
     by_visitor = Step("cart_added", at, None, device, item)
     sent = Expectation(must=frozenset({due}), verdict=("send", "allowed"))
     if role == "abandons":
-        other = Step("cart_added", at, customer, fields={"item": "cart-20"})
-        return [add, other][: random.randrange(1, 3)], sent
+        return [add], sent
     if role == "visitor":
         return [by_visitor, login], sent
     if role == "forwarded":

@@ -256,6 +256,7 @@ async def running_system(
         partitions=partitions,
         fetch_wait_ms=50,
         models=str(folder / "models"),
+        scenarios=str(ROOT / "tests" / "fixtures" / "scenarios.yaml"),
     )
     await ensure_topics(settings)
     async with Processes.open(folder / "logs") as processes:

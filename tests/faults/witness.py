@@ -138,16 +138,21 @@ def _judge_messages(findings: Findings, evidence: Evidence) -> None:
     first: dict[str, bytes] = {}
     for fact in reversed(evidence.decided):
         # The first fact with an id wins; what a later one says, nobody may ever hear.
-        first[fact["trigger_id"]] = base64.b64decode(fact["trigger"])
+        first[_message_id(fact)] = base64.b64decode(fact["trigger"])
     for ident, different in contents.items():
         if different != {first.get(ident)}:
             findings.id_conflicts += 1
             findings.note("messages that are not what was decided first", ident)
     for fact in evidence.decided:
         topic = f"triggers.{fact['channel']}" if fact["verdict"] == "send" else "suppressions"
-        if not any(ident == fact["trigger_id"] for ident, _ in evidence.messages[topic]):
+        if not any(ident == _message_id(fact) for ident, _ in evidence.messages[topic]):
             findings.messages_missing += 1
             findings.note("decision without its message", fact["trigger_id"])
+
+
+def _message_id(fact: dict[str, Any]) -> str:
+    """Of a message the trigger's; of each time that none was sent an id of its own."""
+    return str(fact["trigger_id"] if fact["verdict"] == "send" else fact["event_id"])
 
 
 def _judge_decisions(
