@@ -211,6 +211,14 @@ def test_what_a_version_wrote_is_read_by_this_one(version: int, name: str) -> No
     assert project(again) == (view if version >= VIEW_VERSION else upgraded(view, project(again)))
 
 
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_messages_of_older_versions_count_on_for_budgets_and_cool_downs(version: int) -> None:
+    contact = unpack_profile(golden(version, "customer")[0])[0].contact
+    assert contact.sent == [Sent(NOW, "", "email", "cart_abandoned")]
+    assert contact.spoke == {"cart_abandoned": NOW - 5, "win_back": NOW - 4}
+    assert (contact.stated, contact.holds) == ([], {})
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_both_versions_hold_the_same_window(name: str) -> None:
     _, one = unpack_profile(golden(1, name)[0])
