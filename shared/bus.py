@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.partitioner import DefaultPartitioner
 
 from shared.bus_admin import ensure_topics, group_lag, partitions_of, ping, topic_id
 from shared.bus_connection import (
@@ -38,6 +37,7 @@ from shared.errors import (
     UnknownTopic,
 )
 from shared.headers import Headers
+from shared.partitioning import choose
 from shared.settings import Settings
 
 __all__ = [
@@ -72,13 +72,11 @@ BETWEEN_S = 0.01
 HUNG_S = 2 * REQUEST_S
 """A client that acknowledged nothing for so long, while records wait, is given up."""
 
-_choose = DefaultPartitioner()
-
 
 def partition_of(key: bytes, partitions: int) -> int:
     """Where producers put the records of this key, in a topic of so many partitions."""
     numbers = list(range(partitions))
-    return int(_choose(key, numbers, numbers))
+    return choose(key, numbers, numbers)
 
 
 class Acknowledgement:
@@ -145,6 +143,7 @@ class Producer:
                 enable_idempotence=settings.idempotent_produce,
                 compression_type=compression,
                 linger_ms=0,
+                partitioner=choose,
                 max_batch_size=BATCH_BYTES,
                 max_request_size=MAX_MESSAGE_BYTES,
                 **common(settings),
@@ -206,7 +205,7 @@ class Producer:
         for number, (key, value) in enumerate(records, start=1):
             if number % APPENDED_AT_ONCE == 0:
                 await asyncio.sleep(0)
-            partition = _choose(key, partitions, partitions)
+            partition = choose(key, partitions, partitions)
             batch = batches.get(partition) or client.create_batch()
             if batch.append(timestamp=None, key=key, value=value) is None:
                 if not batch.record_count():
