@@ -6,6 +6,7 @@ Numbers are doubles. A comparison with a number that is not known (NaN) is false
 would fail there, so the written program asks first.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -43,8 +44,9 @@ from services.profile.scenarios.typed import (
     Wrong,
     did_you_mean,
 )
-from services.profile.scenarios.variable import Variable
+from services.profile.scenarios.variable import UNKNOWN, Variable
 
+ORDERS: Final = frozenset(["<", "<=", ">", ">="])
 MOST_CODE: Final = 20_000
 
 
@@ -55,7 +57,7 @@ class Checker:
         self.find = find
         self.domains = domains
         self.wrong: list[Wrong] = []
-        self.inputs: dict[tuple[str, str], Input] = {}
+        self.inputs: dict[tuple[str, str, str], Input] = {}
         self.bound: dict[str, str] = {}
 
     def root(self, node: Node, wanted: str) -> Typed:
@@ -117,10 +119,14 @@ class Checker:
             if wanted not in {"number", "text", "flag"}:
                 return Typed("any", "false")
             kind = wanted
-        entry = self.inputs.setdefault(
-            (node.name, kind), Input(f"v{len(self.inputs)}", found, kind)
-        )
-        return Typed(kind, entry.code, unknown=kind == "number" and found.unknown)
+        code = self.input(found, kind, UNKNOWN)
+        return Typed(kind, code, unknown=kind == "number" and found.unknown)
+
+    def input(self, variable: Variable, kind: str, unknown: float) -> str:
+        """The name in the program of a variable, where an unknown number reads like that."""
+        key = (variable.name, kind, str(unknown))
+        entry = Input(f"v{len(self.inputs)}", variable, kind, unknown)
+        return self.inputs.setdefault(key, entry).code
 
     def pair(self, left: Node, right: Node, wanted: str | None = None) -> tuple[Typed, Typed]:
         """Two parts of one kind: a variable of any kind is what the other one is."""
@@ -140,16 +146,31 @@ class Checker:
         one, other = self.pair(node.left, node.right)
         if not one.kind or not other.kind:
             return BROKEN._replace(kind="flag")
-        if node.operator not in {"==", "!="} and one.kind not in {"number", "text"}:
+        if node.operator in ORDERS and one.kind not in {"number", "text"}:
             what = f"`{node.operator}` does not compare {KINDS[one.kind]}"
             return self.refuse(node, what, "use it for numbers and texts")
         self.names(node.left, node.right)
         self.names(node.right, node.left)
+        if node.operator in ORDERS:
+            one = self.bounded(node.left, one, node.right, node.operator in {"<", "<="})
+            other = self.bounded(node.right, other, node.left, node.operator in {">", ">="})
+        # That an unknown number equals nothing CEL knows by itself.
         known = [
-            f"{side.within(SUM)} == {side.within(SUM)} && " for side in (one, other) if side.unknown
+            f"{side.within(SUM)} == {side.within(SUM)} && "
+            for side in (one, other)
+            if side.unknown and node.operator != "=="
         ]
         code = "".join(known) + f"{one.within(SUM)} {node.operator} {other.within(SUM)}"
         return Typed("flag", code, AND if known else COMPARE)
+
+    def bounded(self, node: Node, typed: Typed, beside: Node, less: bool) -> Typed:
+        """A variable that is compared with a number: where it is not known it reads as endless, on
+        the side where that is false, so that the program need not ask first."""
+        found = self.find(node.name) if typed.unknown and isinstance(node, Name) else None
+        plain = isinstance(beside.operand if isinstance(beside, Unary) else beside, Literal)
+        if not isinstance(found, Variable) or not plain or typed.kind != "number":
+            return typed
+        return Typed("number", self.input(found, "number", math.inf if less else -math.inf))
 
     def calculation(self, node: Binary, wanted: str | None) -> Typed:
         one, other = self.pair(node.left, node.right, wanted or "number")

@@ -1,8 +1,7 @@
 """Expressions that were checked and can be asked: `Condition` and `Worth` of `book`. Pure."""
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import cel
@@ -21,15 +20,41 @@ def nobody(text: str) -> None:
     """Where nobody counts failures."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Expression:
-    """A compiled program and what it reads. Frozen; equal only to itself."""
+class _Reading:
+    """Gives a program its variables, each when it is first met: what `&&` and `||` skip is never
+    worked out, and turning all of them into CEL's values is most of what a run costs."""
 
-    text: str
-    variables: frozenset[str]
-    program: cel.Program
-    inputs: tuple[Input, ...]
-    failed: Failed
+    __slots__ = ("context", "inputs")
+
+    def __init__(self, inputs: Mapping[str, Input]) -> None:
+        self.inputs = inputs
+        self.context: Context | None = None
+
+    def __call__(self, code: str) -> object:
+        given = self.inputs[code]
+        try:
+            return _plain(self.context.value(given.variable.name), given)  # type: ignore[union-attr]
+        except (ArithmeticError, LookupError, AttributeError, TypeError, ValueError):
+            # To CEL a variable without a value is an undefined one: the program fails, and is
+            # counted. An error that got there would be printed besides.
+            return None
+
+
+class Expression:
+    """A checked program and what it reads. One thread asks it at a time."""
+
+    __slots__ = ("_context", "_failed", "_program", "_reading", "text", "variables")
+
+    def __init__(
+        self, text: str, program: cel.Program, inputs: Sequence[Input], failed: Failed
+    ) -> None:
+        self.text = text
+        self.variables = frozenset(given.variable.name for given in inputs)
+        self._program = program
+        self._failed = failed
+        self._reading = _Reading({given.code: given for given in inputs})
+        self._context = cel.Context()
+        self._context.set_variable_resolver(self._reading)
 
     def holds(self, context: Context) -> bool:
         """Whether the condition is true. What fails, which no checked one should, is false."""
@@ -41,20 +66,21 @@ class Expression:
         return result if isinstance(result, float) and math.isfinite(result) else 0.0
 
     def _result(self, context: Context) -> object:
+        self._reading.context = context
         try:
-            return self.program.execute(
-                {code: _plain(context.value(given.name), kind) for code, given, kind in self.inputs}
-            )
+            return self._program.execute(self._context)
         except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError):
-            self.failed(self.text)
+            self._failed(self.text)
             return None
 
 
-def _plain(value: Scalar, kind: str) -> object:
+def _plain(value: Scalar, given: Input) -> object:
     """A value as its kind; what is of another kind counts as not known."""
+    kind = given.kind
     if kind == "number":
-        known = isinstance(value, int | float) and not isinstance(value, bool)
-        return float(value) if known else math.nan  # type: ignore[arg-type]
+        if not isinstance(value, int | float) or isinstance(value, bool) or math.isnan(value):
+            return given.unknown
+        return float(value)
     if kind == "text":
         return value if isinstance(value, str) else ""
     if kind == "flag":
@@ -84,6 +110,4 @@ def compiled(
         program = cel.compile(typed.code)
     except ValueError:
         return [Wrong(0, "CEL cannot read it", "write it in a simpler way")]
-    inputs = tuple(checker.inputs.values())
-    names = frozenset(given.variable.name for given in inputs)
-    return Expression(text, names, program, inputs, failed)
+    return Expression(text, program, tuple(checker.inputs.values()), failed)

@@ -45,11 +45,13 @@ class Typed(NamedTuple):
 
 
 class Input(NamedTuple):
-    """A variable that the program reads: `code` is its name there, kind what it is made."""
+    """A variable that the program reads: `code` is its name there, kind what it is made; unknown:
+    the number that stands for one that is not known."""
 
     code: str
     variable: Variable
     kind: str
+    unknown: float
 
 
 Find: TypeAlias = Callable[[str], Variable | tuple[str, str]]

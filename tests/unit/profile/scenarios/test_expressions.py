@@ -90,6 +90,12 @@ def test_a_comparison_with_what_is_not_known_is_false(sign: str) -> None:
     )
     assert isinstance(found, Expression)
     assert not found.holds(Given())
+    for text in (
+        f"90 {sign} profile.days_since_order",
+        f"-profile.age {sign} -5",
+        f"profile.age {sign} profile.nps",
+    ):
+        assert not compiled_or(text)
     assert not compiled_or(f"(profile.days_since_order + 1) * 0 {sign} trait.x")
     assert failures == []
 
@@ -109,9 +115,9 @@ def test_a_worth_is_minor_units_and_0_where_it_is_no_number() -> None:
 
 def test_only_what_is_read_is_asked_for() -> None:
     found = expression("profile.orders > 1 && profile.orders < 5 && trait.tier == 'gold'")
-    context = Given(profile__orders=2)
+    context = Given(profile__orders=1)
     found.holds(context)
-    assert sorted(context.asked) == ["profile.orders", "trait.tier"]
+    assert context.asked == ["profile.orders"]
     assert found.variables == {"profile.orders", "trait.tier"}
 
 
