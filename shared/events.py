@@ -234,5 +234,6 @@ IMPORTED: Final = "import:"
 
 
 def is_imported(fact: Fact) -> bool:
-    """Facts of an import teach, but decide nothing: no timers, no messages."""
+    """Facts of an import teach, and begin no moment of their own; birthdays and the like, which
+    follow from the calendar, are still to come."""
     return fact.source.startswith(IMPORTED)

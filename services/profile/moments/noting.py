@@ -1,7 +1,8 @@
 """Notes moments: what a fact, or a change of an item, begins for a customer. Pure.
 
-After the fold of each new fact of a known customer (never of an imported one, nor in a replay), at
-the state after that fact. Nearly free for facts that no scenario is on. Nothing is decided here.
+After the fold of each new fact of a known customer (not in a replay), at the state after that fact;
+of what was imported timers alone. Nearly free for facts that no scenario is on. Nothing is decided
+here.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,18 +41,26 @@ def note(
     if isinstance(fact, facts.MessageDecided):
         # Of that timer the next occurrence begins.
         moved = [each for each in book.on_timers if each.name == fact.scenario]
-    if not (scenarios or moved or index.idle or absorbed) or facts.is_imported(fact):
+    if not (scenarios or moved or index.idle or absorbed):
         return ()
     noted: Sequence[Waiting] = ()
-    if isinstance(fact, facts.ProfileAbsorbed):
-        noted = _note_absorbed(identity, fact, book, around, now)
+    since = _clock(identity, fact)
+    if facts.is_imported(fact):
+        # A history begins nothing, and yet there are birthdays to come.
+        since = max(since, fact.received_at)
+    elif isinstance(fact, facts.ProfileAbsorbed):
+        part = unpack(fact.component)
+        noted = _note_absorbed(identity, fact, part, book, around, now)
+        if not (part.traits or part.orders or part.occasions):
+            # As most parts are: a page that was looked at moves no timer.
+            moved = None
     elif scenarios:
         noted = _note_fact(identity, fact, scenarios, book.policy, around, now)
     if moved:
-        arm(identity, moved, around, _clock(identity, fact))
-    for scenario in index.idle:
-        if not _stands(identity, scenario):
-            arm(identity, [scenario], around, _clock(identity, fact))
+        arm(identity, moved, around, since)
+    idle = [each for each in index.idle if not _stands(identity, each)]
+    if idle:
+        arm(identity, idle, around, since)
     return noted
 
 
@@ -132,10 +141,14 @@ def _item(fact: facts.AnyFact) -> str:
 
 
 def _note_absorbed(
-    identity: Identity, absorbed: facts.ProfileAbsorbed, book: Book, around: Around, now: int
+    identity: Identity,
+    absorbed: facts.ProfileAbsorbed,
+    part: Component,
+    book: Book,
+    around: Around,
+    now: int,
 ) -> list[Waiting]:
     """A visitor logged in: the newest of what it carted, viewed and wished is as if just told."""
-    part = unpack(absorbed.component)
     _note_contamination(identity, absorbed, part, book.policy)
     noted: list[Waiting] = []
     for fact in (absorbed, *_told_by(part, absorbed)):

@@ -31,8 +31,11 @@ def replenishment(asked: Asked) -> Dues:
         ):
             used_up.append((up, item, at, days))
     found: list[Due] = []
+    before = due = 0
     for up, item, at, days in sorted(used_up):
-        due = on_day(up, timer.days, timer.at_minute, zone)
+        # what was bought together is mostly used up together
+        due = due if up == before else on_day(up, timer.days, timer.at_minute, zone)
+        before = up
         if found and due > found[0].at:
             break
         if due > after:

@@ -175,6 +175,36 @@ def test_an_entry_that_is_put_off_stays_until_it_is_due() -> None:
     assert effects.due is None
 
 
+def test_what_was_imported_arms_timers_from_its_receipt_on_and_begins_nothing_else() -> None:
+    alice = Customer(book(CART, BIRTHDAY, SILENT))
+    old = {"source": "import:x", "occurred_at": NOW - 700 * DAY, "received_at": NOW}
+    alice.fold(
+        facts.TraitsSet(**base(1) | old, traits={"birthday": "1990-12-24"}),
+        facts.CartAdded(**base(2) | old, item="lamp"),
+    )
+    assert [(name, cause) for name, _, cause in alice.waiting] == [
+        ("birthday", "timer:birthday:2025")
+    ]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_of_a_visitor_only_what_can_move_a_timer_does(told: bool) -> None:
+    asked: list[int] = []
+
+    def predict(component: Component, now: int) -> None:
+        asked.append(now)
+
+    fading = scenario("fading", OnTimer(timer="churn_risk", below=0.5), after_ms=0)
+    alice = Customer(book(fading), around=Around(predict=predict))
+    part = Component()
+    fold(part, (bought if told else viewed)(1, NOW, anonymous="v"), 0, authenticated=False)
+    absorbed = facts.ProfileAbsorbed(
+        **base(9, NOW, customer="alice", anonymous="v"), through="0/4", component=pack(part)
+    )
+    alice.fold(absorbed)
+    assert asked == ([NOW] if told else [])
+
+
 def moved(price: int, before: int | None, at: int = NOW) -> ItemMoved:
     known = None if before is None else ItemChanged(item="lamp", price=before, stock=0)
     return ItemMoved(ItemChanged(item="lamp", price=price, stock=3, changed_at=at), known)
