@@ -17,6 +17,7 @@ from services.simulator.world import CURRENCY, Item
 Body = dict[str, Any]
 Timed = tuple[int, Body]
 
+SEES_OFFERS: Final = 0.5
 FILLS_CART: Final = 0.4
 STARTS_CHECKOUT: Final = 0.7
 WISHES: Final = 0.12
@@ -87,6 +88,8 @@ def visit(
 ) -> int:
     """A visit; changes the basket. Returns what was paid, minor units (0: nothing bought)."""
     seen: list[Item] = []
+    if random.random() < SEES_OFFERS and (offered := _looks_at(script.person, merchant, random)):
+        script.say("offer_shown", 1_000, item=offered.id, placement="home", rank=0)
     for _ in range(random.randint(1, 5)):
         item = _looks_at(script.person, merchant, random)
         if item is not None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer
 
-PATIENCE_MS: Final = 5_000
+PATIENCE_MS: Final = 60_000
 AT_ONCE: Final = 2_000
 
 

@@ -1,7 +1,7 @@
 """What one decision of the arbiter costs, for `attune bench triggers`: on real standings.
 
 The customers are those whom the simulated part has left in the store, the candidates those that its
-log says competed; timed in process, standing included, one call at a time.
+log says competed; CPU time in process, standing included, one call at a time.
 """
 
 import gc
@@ -34,8 +34,8 @@ VALUE: Final = 400.0
 async def time_decisions(
     settings: Settings, scenarios: Path, verdicts: Sequence[Verdict], until: int
 ) -> dict[str, Any]:
-    """Microseconds a decision, p50 and p99 over calls; n: decisions timed. until: the end of the
-    simulated time, epoch ms; the questions are asked within the day after it."""
+    """Microseconds of CPU a decision, p50 and p99 over calls; n: decisions timed. until: the end of
+    the simulated time, epoch ms; the questions are asked within the day after it."""
     book = load(scenarios)
     together: dict[tuple[str, int], list[Verdict]] = defaultdict(list)
     for each in verdicts[-MOST:]:
@@ -68,11 +68,11 @@ async def time_decisions(
 
 def _time(identity: Identity, candidates: Sequence[Candidate], book: Book, at: int) -> float:
     profile = identity.profile
-    begun = time.perf_counter_ns()
+    begun = time.thread_time_ns()
     customer, zone = identity.key[2:], book.policy.zone
     standing = standing_of(customer, profile.component, profile.contact, zone)
     arbitrate(standing, candidates, book.policy, at)
-    return (time.perf_counter_ns() - begun) / 1000 / len(candidates)
+    return (time.thread_time_ns() - begun) / 1000 / len(candidates)
 
 
 def _candidate(verdict: Verdict, book: Book, until: int) -> Candidate:
