@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from shared.errors import LogUnavailable, SettingsError
-from shared.health import bind, health_server
+from shared.health import Remark, bind, health_server
 
 
 async def fine() -> None:
@@ -50,6 +50,20 @@ async def test_not_ready_names_what_fails_and_how_but_no_address() -> None:
         "checks": {"log": "LogUnavailable", "store": "ok", "database": "timeout"},
     }
     assert "10.0.0.1" not in ready.text
+
+
+async def remarks() -> Remark:
+    return Remark("version one stays, the file has 2 problems")
+
+
+async def test_what_a_passing_check_remarks_is_told_and_is_ready() -> None:
+    async with health_server({"log": fine, "scenarios": remarks}, port=0) as port:
+        ready = await get(port, "/health/ready")
+    assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+    assert ready.json()["checks"] == {
+        "log": "ok",
+        "scenarios": "ok: version one stays, the file has 2 problems",
+    }
 
 
 async def test_metrics_are_those_of_the_registry() -> None:

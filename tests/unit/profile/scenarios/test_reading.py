@@ -6,9 +6,11 @@ import pytest
 
 from services.profile.arbiter.policy import DAY_MS, HOUR_MS, Basis, Budget, Holdout, QuietHours
 from services.profile.scenarios.book import Ask, Book, OnFact, OnItem, OnTimer
+from services.profile.scenarios.declared import MOST_ITEMS
 from services.profile.scenarios.nodes import MOST_BYTES
 from services.profile.scenarios.problems import BookRefused, Problem
 from services.profile.scenarios.reading import read
+from shared.topics import CHANNELS, triggers
 
 WHOLE = """
 version: spring-1
@@ -377,3 +379,9 @@ def test_a_timer_is_asked_once_when_it_is_due() -> None:
         LEAST.replace("cart_added", "{timer: birthday}") + "    when: item.price > 1\n"
     )
     assert problem.where == "scenarios.one.when"
+
+
+def test_the_largest_payload_fits_into_the_smallest_topic() -> None:
+    # An item's id has 128 characters, and the worst of them take six bytes in JSON.
+    room = min(triggers(channel).max_message_bytes for channel in CHANNELS)
+    assert room / 4 > MOST_ITEMS * (128 * 6 + 3)
