@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Final, NamedTuple
 
 import click
 import uvloop
@@ -16,6 +17,10 @@ from services.commands.output import CommandFailed
 from services.profile.applying import Applier
 from services.profile.cache import IdentityCache
 from services.profile.following import Following, begin_generation
+from services.profile.items.catalogue import Items
+from services.profile.items.indexing import InterestIndex
+from services.profile.items.interest_store import InterestStore
+from services.profile.items.moving import Moving
 from services.profile.learned import Learned
 from services.profile.offering import Offering
 from services.profile.offsets import PendingOffsets
@@ -32,13 +37,16 @@ from services.profile.worker import Worker
 from shared import topics
 from shared.bus import GroupConsumer, Producer
 from shared.bus_offsets import TopicShape, read_commits, topic_shape
-from shared.errors import AttuneError
+from shared.catalogue_tail import CatalogueTail
+from shared.errors import AttuneError, LogUnavailable
 from shared.generation_store import GenerationStore
 from shared.health import Check, health_server, starting
 from shared.keys import Keys
 from shared.logging import configure
 from shared.settings import Settings
 from shared.store import ServerWatch, open_redis
+
+CATALOGUE_S: Final = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -94,11 +102,13 @@ async def _open(
     generations = GenerationStore(redis, settings.namespace)
     found, commits = await shape(), await read_commits(settings, group, events)
     generation = await begin_generation(generations, found, commits.values())
-    store = ProfileStore(redis, Keys(settings.namespace, generation.token), found.incarnation)
+    keys = Keys(settings.namespace, generation.token)
+    store, index = ProfileStore(redis, keys, found.incarnation), InterestStore(redis, keys)
     keeping = Keeping(redis, watch, volatile=settings.store_durability == "volatile")
     await keeping.until()
-    following = Following(generations, store, generation, shape)
-    worker = await _worker(stack, settings, own, store, following, keeping, checks)
+    following = Following(generations, store, generation, shape, index)
+    kept = _Kept(store, index, following, keeping)
+    worker = await _worker(stack, settings, own, kept, checks)
     opening = GroupConsumer.open(
         settings,
         group=group,
@@ -113,41 +123,68 @@ async def _open(
     return worker, consumer
 
 
+class _Kept(NamedTuple):
+    """What lies in Redis, and how."""
+
+    store: ProfileStore
+    interested: InterestStore
+    following: Following
+    keeping: Keeping
+
+
 async def _worker(
     stack: AsyncExitStack,
     settings: Settings,
     own: ProfileSettings,
-    store: ProfileStore,
-    following: Following,
-    keeping: Keeping,
+    kept: _Kept,
     checks: dict[str, Check],
 ) -> Worker:
-    """What folds and decides, with all it asks. Raises BookRefused."""
-    ruling = await _ruling(stack, settings, checks)
+    """What folds and decides, with all it asks. Raises BookRefused, LogUnavailable."""
+    items = await _items(stack, settings, checks)
+    ruling = await _ruling(stack, settings, items, checks)
     payloads = await stack.enter_async_context(Payloads.open(own.recommend, own.recommend_key))
     producer = await stack.enter_async_context(Producer.open(settings))
     clock = SteadyClock(settings.clock)
     publisher = Publisher(producer, settings.namespace, clock, settings.cloudevents)
+    store, index, following, keeping = kept
     cache = IdentityCache(own.cached)
+    interest = InterestIndex(index, ruling.wanted, clock)
     return Worker(
         store,
-        Applier(store, publisher, cache, rules=ruling, clock=clock),
+        Applier(store, publisher, cache, interest, ruling, clock),
         TimerLoop(store, publisher, cache, clock, ruling, Offering(payloads)),
         following,
         PendingOffsets(),
         keeping,
+        moving=Moving(items, index, store, cache, keeping, ruling, clock),
         look=ruling.look,
         max_records=own.batch,
     )
 
 
-async def _ruling(stack: AsyncExitStack, settings: Settings, checks: dict[str, Check]) -> Ruling:
+async def _items(stack: AsyncExitStack, settings: Settings, checks: dict[str, Check]) -> Items:
+    """The catalogue, read to its end: no condition is asked without it. Raises LogUnavailable."""
+    items = Items()
+    tail = CatalogueTail(settings, items)
+    await stack.enter_async_context(_beside(tail.run()))
+    checks |= {"catalogue": tail.check}
+    try:
+        await asyncio.wait_for(tail.caught_up.wait(), CATALOGUE_S)
+    except TimeoutError:
+        raise LogUnavailable(f"the catalogue was not read within {CATALOGUE_S:g} s") from None
+    log.info("catalogue read", extra={"items": len(items.items)})
+    return items
+
+
+async def _ruling(
+    stack: AsyncExitStack, settings: Settings, items: Items, checks: dict[str, Check]
+) -> Ruling:
     """The scenarios, with what they are judged by kept level beside. Raises BookRefused."""
     books = BookHolder(Path(settings.scenarios) if settings.scenarios else SHIPPED)
     learned = Learned(settings.models)
     await stack.enter_async_context(_beside(learned.run()))
     checks |= {"scenarios": books.check}
-    return Ruling(books, {}, learned)
+    return Ruling(books, items.items, learned)
 
 
 @asynccontextmanager

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 
 from services.profile.identity import Identity
 from services.profile.items.catalogue import Move
-from services.profile.items.interest import Kinds
+from services.profile.items.interest import Kinds, wanted_by
 from services.profile.learned import Learned
 from services.profile.moments.around import Around, ItemMoved
 from services.profile.moments.due import next_due
 from services.profile.moments.noting import note_change
 from services.profile.moments.rules import Rules
-from services.profile.scenarios.book import OnItem
 from services.profile.scenarios.holding import BookHolder
 from shared.catalogue import ItemChanged
 
@@ -51,10 +50,7 @@ class Ruling:
 
     def wanted(self) -> Kinds:
         """The kinds of interest in items that scenarios name."""
-        scenarios = self().book.on_items
-        return Kinds().union(
-            *(each.on.interest for each in scenarios if isinstance(each.on, OnItem))
-        )
+        return wanted_by(self().book)
 
     def note(self, identity: Identity, move: Move, kinds: Kinds) -> bool:
         """Whether a change of an item begins something for this customer."""
