@@ -5,9 +5,17 @@ Beside `bus`, which exports GroupConsumer.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
-from typing import Any, Self, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka import errors as kafka
@@ -71,6 +79,15 @@ class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
             self.failure = error
 
 
+class _End(NamedTuple):
+    """Where a partition ended by the broker's last answer before a poll. state: that of aiokafka,
+    another one after a rebalance; told_at: epoch ms."""
+
+    state: Any
+    offset: int
+    told_at: float
+
+
 class GroupConsumer:
     """One member of a consumer group; offsets are committed by the caller only. Open with `open`.
 
@@ -85,6 +102,7 @@ class GroupConsumer:
         self._rebalance = rebalance
         self._complete = complete
         self._settings = settings
+        self._ends: dict[TopicPartition, _End] = {}
 
     @classmethod
     @asynccontextmanager
@@ -142,6 +160,7 @@ class GroupConsumer:
         if self._complete and not only:
             await asyncio.sleep(timeout_ms / 1000)
             return {}
+        self._ends = dict(self._told_ends())
         with translated(self._settings):
             try:
                 records: dict[TopicPartition, list[Record]] = await self._client.getmany(
@@ -188,25 +207,31 @@ class GroupConsumer:
                 }
 
     def caught_up(self) -> frozenset[TopicPartition]:
-        """The partitions of which poll has returned all that the broker's last answer told of.
+        """The partitions that were read up to where they ended when poll was last called.
 
-        Costs no request. A partition of which nothing was fetched yet, or nothing lately (this
-        process was stopped, or its broker is away), is not among them.
+        Not up to where they end by now: answers come in while a batch is worked on, and of a
+        partition with steady traffic nobody has ever read all. Costs no request. A partition of
+        which nothing was fetched yet, or nothing lately (this process was stopped, or its broker is
+        away), is not among them.
         """
-        subscription = self._client._subscription.subscription
-        assignment = None if subscription is None else subscription.assignment
-        if assignment is None:
-            return frozenset()
         since = (time.time() - CURRENT_S) * 1000
-        states = {partition: assignment.state_value(partition) for partition in assignment.tps}
+        standing = {partition: end.state for partition, end in self._told_ends()}
         return frozenset(
-            (topic, partition)
-            for (topic, partition), state in states.items()
-            if state.highwater is not None
-            and state.has_valid_position
-            and state.position >= state.highwater
-            and state.timestamp >= since
+            partition
+            for partition, end in self._ends.items()
+            if end.told_at >= since
+            and end.state.has_valid_position
+            and end.state.position >= end.offset
+            and standing.get(partition) is end.state
         )
+
+    def _told_ends(self) -> Iterator[tuple[TopicPartition, _End]]:
+        subscription = self._client._subscription.subscription
+        assignment: Any = None if subscription is None else subscription.assignment
+        for partition in () if assignment is None else assignment.tps:
+            state: Any = assignment.state_value(partition)
+            if state.highwater is not None:
+                yield tuple(partition), _End(state, state.highwater, state.timestamp)
 
     async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Commit]:
         """What the group has committed, where it has."""

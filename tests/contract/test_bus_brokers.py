@@ -96,6 +96,26 @@ async def test_a_process_that_was_stopped_has_caught_up_once_it_heard_the_broker
         await eventually(caught_up)
 
 
+async def test_what_comes_while_a_batch_is_worked_on_puts_nobody_behind(
+    embedded_settings: Settings, namespace: str
+) -> None:
+    name = topics.EVENTS.named(embedded_settings.namespace)
+    opening = bus.GroupConsumer.open(embedded_settings, group=f"{namespace}.g", topics=[name])
+    async with opening as consumer, bus.Producer.open(embedded_settings) as producer:
+
+        async def poll() -> bool:
+            await consumer.poll(max_records=10, timeout_ms=50)
+            return len(consumer.caught_up()) == embedded_settings.partitions
+
+        await eventually(poll)
+        known = sum(end.offset for _, end in consumer._told_ends())
+        await producer.send(name, b"{}", key=b"c:alice")
+        await producer.flush()
+        await eventually(lambda: sum(end.offset for _, end in consumer._told_ends()) > known)
+        assert len(consumer.caught_up()) == embedded_settings.partitions
+        await eventually(poll)
+
+
 async def test_an_embedded_broker_that_dropped_data_is_noticed(embedded_settings: Settings) -> None:
     name = topics.EVENTS.named(embedded_settings.namespace)
     async with bus.Producer.open(embedded_settings) as producer:
