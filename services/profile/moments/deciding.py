@@ -77,7 +77,18 @@ def decide(identity: Identity, book: Book, around: Around, now: int) -> Decision
         standing = standing_of(
             identity.key[2:], identity.profile.component, identity.profile.contact, around.zone
         )
-        candidates = [_candidate(identity, each, around, now) for each in asked]
+        candidates = [
+            candidate_of(
+                identity,
+                each.scenario,
+                each.moment,
+                each.trigger_id,
+                each.expires_at,
+                around,
+                now,
+            )
+            for each in asked
+        ]
         verdicts = arbitrate(standing, candidates, book.policy, now)
         decisions.made += map(_decided, asked, verdicts)
     return decisions
@@ -187,18 +198,26 @@ def _ended(
     )
 
 
-def _candidate(identity: Identity, asked: _Asked, around: Around, now: int) -> Candidate:
-    scenario, moment = asked.scenario, asked.moment
+def candidate_of(
+    identity: Identity,
+    scenario: Scenario,
+    moment: Waiting,
+    known: str,
+    expires_at: int,
+    around: Around,
+    now: int,
+) -> Candidate:
+    """A moment as the arbiter weighs it at `now` (epoch ms). known: its trigger's id."""
     value = None
     if scenario.value is not None:
         context = MomentContext(identity.profile, around, now, waiting=moment)
         value = scenario.value.amount(context)
     return Candidate(
-        trigger_id=asked.trigger_id,
+        trigger_id=known,
         scenario=scenario.name,
         purpose=scenario.purpose,
         channels=scenario.channels,
-        expires_at=asked.expires_at,
+        expires_at=expires_at,
         value=value,
         tags=scenario.tags,
         cooldown_ms=scenario.cooldown_ms,

@@ -115,6 +115,7 @@ _NAME: Final = Text(NAME, "a name such as win_back (a to z, digits, _)", 64)
 _CHANNELS: Final = ListOf(OneOf(CHANNELS, "channel"), 1, len(CHANNELS), distinct=True)
 _SHARE: Final = Number(0, 0.9, why=": a holdout of all sends nothing")
 _MONEY: Final = Number(0, 10**12)
+_SECOND_MS: Final = 1_000
 _LEDGER: Final = ", as far back as messages are remembered"
 
 BUDGET: Final = Object(
@@ -124,7 +125,7 @@ BUDGET: Final = Object(
             Number(1, SENT_KEPT, whole=True, why=_LEDGER), "how many messages at most", True
         ),
         "window": Field(
-            Duration(MINUTE_MS, SENT_MS, _LEDGER), "in any time span so long, however placed", True
+            Duration(_SECOND_MS, SENT_MS, _LEDGER), "in any time span so long, however placed", True
         ),
         "channel": Field(OneOf(CHANNELS, "channel"), "of this channel alone"),
         "tag": Field(_NAME, "of scenarios with this tag alone"),

@@ -21,6 +21,14 @@ TARGETS: Final = {
     "schema": Target(
         "services.profile.scenarios.main:print_schema", "Print the JSON schema, for editors."
     ),
+    "dry-run": Target(
+        "services.profile.dry_run.main:command",
+        "Replay the archived log against a draft: what would be sent, to whom.",
+    ),
+    "explain": Target(
+        "services.profile.explain.main:command",
+        "What is near firing for a customer, and what holds each scenario back.",
+    ),
 }
 
 command = LazyGroup(
