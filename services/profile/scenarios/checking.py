@@ -119,8 +119,9 @@ class Checker:
             if wanted not in {"number", "text", "flag"}:
                 return Typed("any", "false")
             kind = wanted
-        code = self.input(found, kind, UNKNOWN)
-        return Typed(kind, code, unknown=kind == "number" and found.unknown)
+        missing = found.missing if isinstance(found.missing, float) else UNKNOWN
+        unknown = kind == "number" and math.isnan(missing)
+        return Typed(kind, self.input(found, kind, missing), unknown=unknown)
 
     def input(self, variable: Variable, kind: str, unknown: float) -> str:
         """The name in the program of a variable, where an unknown number reads like that."""

@@ -125,7 +125,9 @@ BUDGET: Final = Object(
             Number(1, SENT_KEPT, whole=True, why=_LEDGER), "how many messages at most", True
         ),
         "window": Field(
-            Duration(_SECOND_MS, SENT_MS, _LEDGER), "in any time span so long, however placed", True
+            Duration(_SECOND_MS, SENT_MS, too_long=_LEDGER),
+            "in any time span so long, however placed",
+            True,
         ),
         "channel": Field(OneOf(CHANNELS, "channel"), "of this channel alone"),
         "tag": Field(_NAME, "of scenarios with this tag alone"),

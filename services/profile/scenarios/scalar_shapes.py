@@ -127,11 +127,13 @@ class Flag(NamedTuple):
 
 
 class Duration(NamedTuple):
-    """A time span such as 90m, in ms; least and most are ms too. why: behind the bounds."""
+    """A time span such as 90m, in ms; least and most are ms too. too_short, too_long: said behind
+    these bounds."""
 
     least: int
     most: int
-    why: str = ""
+    too_short: str = ""
+    too_long: str = ""
 
     def read(self, node: Node, place: Place) -> int | None:
         text = scalar(node, place, "a time span such as 30m, 24h or 7d")
@@ -144,9 +146,10 @@ class Duration(NamedTuple):
             return None
         span = int(match[1]) * _UNITS[match[2]]
         if not self.least <= span <= self.most:
-            side = "shorter than" if span < self.least else "longer than"
-            bound = written(self.least if span < self.least else self.most)
-            place.refuse(line_of(node), f"{text} is {side} {bound}{self.why}", f"write {bound}")
+            short = span < self.least
+            bound = written(self.least if short else self.most)
+            side, why = ("shorter", self.too_short) if short else ("longer", self.too_long)
+            place.refuse(line_of(node), f"{text} is {side} than {bound}{why}", f"write {bound}")
             return None
         return span
 

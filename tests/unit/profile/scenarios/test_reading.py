@@ -249,7 +249,7 @@ def test_a_wrong_beginning_is_told(on: str, where: str, what: str, fix: str) -> 
             "91d is longer than 90d, as far back as messages are remembered",
             "write 90d",
         ),
-        ("policy: {budgets: [{messages: 1, window: 0s}]}", "policy.budgets.1.window", "1m", "1m"),
+        ("policy: {budgets: [{messages: 1, window: 0s}]}", "policy.budgets.1.window", "1s", "1s"),
         (
             "policy: {budgets: [{messages: 65, window: 1d}]}",
             "policy.budgets.1.messages",
