@@ -71,6 +71,15 @@ class ProfileStore:
             waiting=unpack_waiting(waiting),
         )
 
+    async def counters(self, identities: Sequence[str]) -> dict[str, int]:
+        """How often each identity was written; 0 where Redis does not know it."""
+        with translated():
+            pipeline = self._redis.pipeline(transaction=False)
+            for key in identities:
+                pipeline.hget(self._keys.profile(key), "n")
+            counters = await pipeline.execute()
+        return {key: int(found or 0) for key, found in zip(identities, counters, strict=True)}
+
     async def views(self, identities: Sequence[str]) -> dict[str, bytes]:
         """The packed views by key, empty where there is none."""
         with translated():

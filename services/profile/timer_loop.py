@@ -6,7 +6,7 @@ are stated or published again.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from msgspec import Struct, field
@@ -105,7 +105,9 @@ class TimerLoop:
         now = self._clock.now_ms()
         again = now + int(REPUBLISH_S * 1000)
         rules = self._rules()
-        identities = await self._store.load([timer.key for timer in due])
+        held = self._cache.take(timer.key for timer in due)
+        missing = [timer.key for timer in due if timer.key not in held]
+        identities = held | await self._store.load(missing)
         index = _Index()
         firing: list[_Firing] = []
         entries: list[OutboxEntry] = []
@@ -118,8 +120,10 @@ class TimerLoop:
             elif at is None or at > now:
                 index.move(timer, at)
             else:
+                held.pop(timer.key, None)
                 firing.append(_Firing(timer, identity, _timed(identity, rules, now)))
                 metrics.TIMERS_LATE.observe((now - at) / 1000)
+        self._cache.put(held.values())
         entries += await self._state(firing, rules, now)
         refused = await self._write(firing)
         for timer, identity, _ in firing:
@@ -134,7 +138,7 @@ class TimerLoop:
         index = index.without(refused)
         if index.stale or index.later:
             await self._store.settle(index.stale, index.later)
-            await self._look_again(index)
+            await self._look_again(index, identities)
 
     async def _state(self, firing: Sequence[_Firing], rules: Rules, now: int) -> list[OutboxEntry]:
         """Puts what was decided into the outboxes; payloads are asked for all together."""
@@ -152,22 +156,29 @@ class TimerLoop:
         return entries
 
     async def _write(self, firing: Sequence[_Firing]) -> set[str]:
-        """Writes whom the decisions changed; returns who was refused."""
+        """Writes whom the decisions changed; returns who was refused. The others are held for the
+        fold of what was stated."""
         changed = [identity for _, identity, fired in firing if fired.changed or identity.outbox]
-        # What is written here outdates what the worker holds.
-        self._cache.take(identity.key for identity in changed)
-        return {identity.key for identity in await self._store.save(changed)}
+        refused = {identity.key for identity in await self._store.save(changed)}
+        self._cache.put(identity for identity in changed if identity.key not in refused)
+        return refused
 
-    async def _look_again(self, index: _Index) -> None:
+    async def _look_again(self, index: _Index, seen: Mapping[str, Identity]) -> None:
         """Puts back what another process has written a reason for in between.
 
         Whoever folds writes the state first and then the index: either that entry came after the
-        removal, or the state is seen here.
+        removal, or the state is seen here. Nobody wrote where the counter still stands.
         """
         settled = (*index.stale, *index.later)
-        identities = await self._store.load([timer.key for timer in settled])
+        counters = await self._store.counters([timer.key for timer in settled])
+        moved = [timer for timer in settled if counters[timer.key] != seen[timer.key].counter]
+        if not moved:
+            return
+        outdated = [timer.key for timer in moved]
+        self._cache.take(outdated)
+        identities = await self._store.load(outdated)
         missed: list[DueTimer] = []
-        for timer in settled:
+        for timer in moved:
             identity = identities[timer.key]
             due, told = next_due(identity), index.later.get(timer)
             if due is None or (identity.outbox and told is not None):

@@ -96,6 +96,16 @@ async def test_an_unknown_identity_is_empty(store) -> None:
     assert (found.counter, found.positions, found.profile.component.events) == (0, {}, 0)
 
 
+async def test_counters_tell_who_was_written_since(store) -> None:
+    written = identity()
+    for expected in (1, 2):
+        await store.save([written])
+        assert await store.counters(["c:alice", "c:nobody"]) == {
+            "c:alice": expected,
+            "c:nobody": 0,
+        }
+
+
 async def test_the_view_is_written_with_the_state(store) -> None:
     await store.save([identity()])
     views = await store.views(["c:alice", "c:nobody"])

@@ -42,9 +42,14 @@ class Shop:
         self.rules = rules
         self.store = FakeProfileStore()
         self.log = FakeLog(partitions=1)
+        self.cache = IdentityCache(10)
         self._offset = 0
 
-    async def fold(self, fact: facts.AnyFact, *, schedule: bool = True) -> None:
+    async def fold(
+        self, fact: facts.AnyFact, *, schedule: bool = True, elsewhere: bool = False
+    ) -> None:
+        if not elsewhere:
+            self.cache.take(["c:alice"])
         identity = (await self.store.load(["c:alice"]))["c:alice"]
         effects = fold_identity(identity, [Delivery(fact, 0, self._offset)], self.rules)
         self._offset += 1
@@ -56,8 +61,8 @@ class Shop:
     async def loop(self) -> AsyncIterator[TimerLoop]:
         async with self.log.producer() as producer:
             publisher = Publisher(producer, "", STILL)  # type: ignore[arg-type]
-            cache = IdentityCache(10)
-            yield TimerLoop(cast(Any, self.store), publisher, cache, STILL, lambda: self.rules)
+            store = cast(Any, self.store)
+            yield TimerLoop(store, publisher, self.cache, STILL, lambda: self.rules)
 
     def stated(self) -> list[str]:
         return [facts.decode(record.value or b"").event_id for record in self.log.records("events")]
@@ -129,6 +134,50 @@ async def test_a_timer_moved_earlier_while_it_is_put_off_keeps_its_time(
     async with shop.loop() as loop:
         await loop.tick([0])
     assert shop.store.timers == {0: {"c:alice": NOW + MINUTE}}
+
+
+async def test_whom_a_decision_was_written_for_is_held_for_its_fold() -> None:
+    shop = Shop()
+    await shop.fold(carted(1, NOW - DELAY_MS))
+    async with shop.loop() as loop:
+        await loop.tick([0])
+    held = shop.cache.take(["c:alice"])["c:alice"]
+    stored = await shop.alice()
+    assert (held.counter, held.profile, held.waiting) == (
+        stored.counter,
+        stored.profile,
+        stored.waiting,
+    )
+    assert [entry.fact_id for entry in held.outbox] == shop.stated()
+
+
+async def test_what_is_held_but_outdated_is_neither_decided_nor_dropped() -> None:
+    """Another process has taken the cart back, and this one does not know it yet."""
+    shop = Shop()
+    await shop.fold(carted(1, NOW - DELAY_MS))
+    shop.cache.put([await shop.alice()])
+    await shop.fold(bought(2, NOW - 1), elsewhere=True)
+    await shop.fold(carted(3, NOW), elsewhere=True)
+    await shop.store.schedule([DueTimer(0, "c:alice", NOW - 1)])
+    async with shop.loop() as loop:
+        await loop.tick([0])
+        assert shop.stated() == []
+        await loop.tick([0])
+    assert shop.stated() == []
+    assert shop.store.timers == {0: {"c:alice": NOW + DELAY_MS}}
+
+
+async def test_what_is_held_of_an_outbox_that_another_process_emptied_is_given_up() -> None:
+    shop = Shop()
+    await shop.fold(carted(1, NOW - DELAY_MS))
+    async with shop.loop() as loop:
+        await loop.tick([0])
+        decided = facts.decode(shop.log.records("events")[0].value or b"")
+        await shop.fold(decided, elsewhere=True)
+        for _ in range(4):
+            await loop.tick([0])
+    assert len(shop.stated()) == 2
+    assert not any(shop.store.timers.values())
 
 
 async def test_a_state_is_written_before_its_timer(monkeypatch: pytest.MonkeyPatch) -> None:
