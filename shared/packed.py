@@ -21,8 +21,11 @@ class NewerVersion(AttuneError, ValueError):
     code = "newer_version"
 
 
-class _Frames(threading.local):
-    def __init__(self) -> None:
+class Frames(threading.local):
+    """How one kind of value is compressed. dictionary: bytes that such values often hold; what was
+    packed with it can only be read with the very same."""
+
+    def __init__(self, dictionary: bytes = b"") -> None:
         parameters = zstandard.ZstdCompressionParameters(
             format=_FRAME,
             strategy=zstandard.STRATEGY_DFAST,
@@ -34,19 +37,23 @@ class _Frames(threading.local):
             write_checksum=False,
             write_dict_id=False,
         )
-        self.compress = zstandard.ZstdCompressor(compression_params=parameters).compress
-        self.decompress = zstandard.ZstdDecompressor(format=_FRAME).decompress
+        known = zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+        data = known if dictionary else None
+        self.compress = zstandard.ZstdCompressor(
+            compression_params=parameters, dict_data=data
+        ).compress
+        self.decompress = zstandard.ZstdDecompressor(format=_FRAME, dict_data=data).decompress
 
 
-_frames: Final = _Frames()
+_plain: Final = Frames()
 
 
-def pack(version: int, value: bytes) -> bytes:
+def pack(version: int, value: bytes, frames: Frames = _plain) -> bytes:
     """A value as it lies in Redis."""
-    return version.to_bytes(1, "little") + _frames.compress(value)
+    return version.to_bytes(1, "little") + frames.compress(value)
 
 
-def unpack(versions: tuple[int, ...], packed: bytes) -> bytes:
+def unpack(versions: tuple[int, ...], packed: bytes, frames: Frames = _plain) -> bytes:
     """The value, which is of one of these versions.
 
     Raises NewerVersion, and ValueError where it is damaged.
@@ -57,6 +64,6 @@ def unpack(versions: tuple[int, ...], packed: bytes) -> bytes:
             f"a profile in Redis is of version {packed[:1].hex()}; known are {known}"
         )
     try:
-        return _frames.decompress(memoryview(packed)[1:])
+        return frames.decompress(memoryview(packed)[1:])
     except zstandard.ZstdError as error:
         raise ValueError(f"damaged: {error}") from None
