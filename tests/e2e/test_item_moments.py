@@ -98,6 +98,26 @@ async def test_offers_of_a_message_can_be_bought_and_were_not(shop: Shop, shoppe
     assert decision["context"]["trigger"] == "price_drop"
 
 
+async def test_a_rebuild_forgets_no_interest_and_says_nothing_twice(
+    shop: Shop, shopper: str
+) -> None:
+    others = [f"{shopper}-{number}" for number in range(2)]
+    await shop.send(*(event("item_viewed", customer=one, item="lamp-9") for one in others))
+    await shop.send(event("item_viewed", customer=shopper, item="lamp-8"))
+    for customer in (shopper, *others):
+        await shop.ask_until(1, customer=customer)
+    async with changed(shop, "lamp-8", price=PRICES["lamp-8"] // 2):
+        before = await told(shop, shopper)
+        await shop.attune("rebuild", "--grace", "0")
+        async with changed(shop, "lamp-9", price=PRICES["lamp-9"] // 2):
+            for customer in others:
+                assert (await told(shop, customer))["payload"]["items"][0] == "lamp-9"
+        # What was noted of the first change once more has been looked at by now.
+        assert await told(shop, shopper) == before
+    assert await messages(shop, SUPPRESSIONS, shopper) == []
+    await shop.verify()
+
+
 async def recommended(shop: Shop, decision_id: str) -> dict[str, Any]:
     """Recommend's own record of a decision."""
     headers = {"authorization": f"Bearer {shop.system.keys.server}"}

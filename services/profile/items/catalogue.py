@@ -96,6 +96,11 @@ class Items:
         start = bisect_left(self._moves, offset, key=_offset)
         return self._moves[start : start + most]
 
+    def first_since(self, time_ms: int) -> int:
+        """The offset of the first change from a time on (epoch ms), or where the next will be."""
+        found = [move.offset for move in self._moves if move.item.changed_at >= time_ms]
+        return min(found, default=self.end)
+
     def waiting(self, offset: int) -> int:
         """How many changes there are from an offset on."""
         return len(self._moves) - bisect_left(self._moves, offset, key=_offset)

@@ -90,6 +90,11 @@ def interests(component: Component, until: int) -> dict[str, Kinds]:
     return {item: kinds for item, kinds in found.items() if kinds}
 
 
+def longest_life(book: Book) -> int:
+    """How long after a change of an item something may be said of it, ms."""
+    return max((each.after_ms + each.life_ms for each in book.on_items), default=0)
+
+
 def wanted_by(book: Book) -> Kinds:
     """The kinds of interest that the scenarios of a book name."""
     return NO_KINDS.union(

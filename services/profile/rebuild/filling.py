@@ -19,8 +19,11 @@ from typing import Any, Final
 
 import uvloop
 
+from services.profile.items.interest_store import InterestStore
+from services.profile.moments.rules import Rules
 from services.profile.rebuild import spool
 from services.profile.rebuild.folding import PartitionFold
+from services.profile.rebuild.rules import standing_rules
 from services.profile.rebuild.store import GenerationFiller
 from services.profile.store import BUCKETS_KEPT, ProfileStore
 from services.profile.store_values import DueTimer, ItemBatch
@@ -84,8 +87,10 @@ class Filled:
 class Filler:
     """One process's clients. Open with `open`."""
 
-    def __init__(self, shadow: Shadow, redis: Any, log: RangeReader) -> None:
+    def __init__(self, shadow: Shadow, redis: Any, log: RangeReader, rules: Rules) -> None:
         self._shadow = shadow
+        self._rules = rules
+        self._index = InterestStore(redis, shadow.keys)
         self._log = log
         self._store = ProfileStore(redis, shadow.keys, shadow.incarnation)
         self._new = GenerationFiller(redis, shadow.keys)
@@ -94,19 +99,23 @@ class Filler:
 
     @classmethod
     async def open(cls, stack: AsyncExitStack, shadow: Shadow) -> "Filler":
-        """Raises LogUnavailable; a Redis that restarts later is refused, not filled on."""
+        """Raises LogUnavailable, BookRefused; a Redis that restarts later is refused, not
+        filled on."""
         redis = open_redis(shadow.settings, watch=ServerWatch())
         return cls(
             shadow,
             await stack.enter_async_context(redis),
             await stack.enter_async_context(RangeReader.open(shadow.settings)),
+            (await standing_rules(shadow.settings)).rules,
         )
 
     async def fill(self, part: Part) -> Filled:
         """Folds a partition and writes it. Raises LogTruncated where its records have a gap."""
-        folded = PartitionFold(part.published, BUCKETS_KEPT)
+        now = self._shadow.settings.clock.now_ms()
+        folded = PartitionFold(part.published, BUCKETS_KEPT, self._rules, now)
         async for records in self._records(part):
             folded.feed(records)
+        folded.note_timers()
         await self._write(part, folded)
         return Filled(
             part.partition,
@@ -140,6 +149,8 @@ class Filler:
         timers = folded.timers().items()
         for due in _chunks([DueTimer(part.partition, key, at) for key, at in timers]):
             await self._store.schedule(due)
+        for gathered in folded.interest():
+            await self._index.add(gathered, self._shadow.settings.clock.now_ms())
         await self._new.fill_buckets(part.partition, folded.buckets())
         if part.end:
             await self._store.count_items([ItemBatch(part.partition, -1, part.end - 1, {})])

@@ -5,12 +5,14 @@ would have written after n, decided nothing and published nothing. Facts that a 
 still publish (from `published` on, nobody is known to have) stay in their outboxes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from services.profile.batch import read_delivery
-from services.profile.identity import Identity, OutboxEntry, apply
+from services.profile.identity import Delivery, Identity, OutboxEntry, apply
 from services.profile.item_counts import COUNTERS, counts
+from services.profile.items.interest import NO_KINDS, Gathered, add, first_mark, wanted_by
 from services.profile.moments.assessing import ask_in_time
 from services.profile.moments.due import next_due
 from services.profile.moments.noting import note, note_timers
@@ -25,11 +27,13 @@ if TYPE_CHECKING:
 REFUSED_BYTES: Final = EVENTS.max_message_bytes - 4_096
 """A fact that large is more than the log takes, with its key and headers, or nearly so."""
 
+ITEMS_AT_ONCE: Final = 500
 _UNCOUNTED: Final = frozenset([Verdict.DUPLICATE, Verdict.EARLY])
 
 
 class PartitionFold:
-    """The identities of one partition, its item counts of the last `hours`, its timers.
+    """The identities of one partition, its item counts of the last `hours`, its timers, and who is
+    interested in which item.
 
     first_unpublished: the first offset of which a live worker must publish what follows. rules,
     now (epoch ms): what the newest facts begin is noted for whom it is not too late; of older
@@ -49,6 +53,8 @@ class PartitionFold:
         self._newest_hour = 0
         self._rules = rules
         self._now = now
+        self._wanted = NO_KINDS if rules is None else wanted_by(rules.book)
+        self._interest: Gathered = {}
         self._noted_from = now - (0 if rules is None else _longest(rules))
 
     def feed(self, records: "Iterable[Record]") -> None:
@@ -66,16 +72,21 @@ class PartitionFold:
                 identity = identities[key] = Identity(key)
             fact = delivery.fact
             verdict = apply(identity, delivery)
-            if verdict is Verdict.NEW and fact.occurred_at >= self._noted_from:
-                self._note(identity, fact)
+            if verdict is Verdict.NEW and identity.is_customer:
+                self._begin(identity, delivery)
             if verdict not in _UNCOUNTED:
                 self._count(fact)
             if identity.outbox or type(fact) is facts.MessageDecided:
                 self._unpublished(identity, delivery.offset)
 
-    def _note(self, identity: Identity, fact: facts.AnyFact) -> None:
-        if self._rules is not None and identity.is_customer:
-            note(identity, fact, self._rules.book, self._rules.around, self._now)
+    def _begin(self, identity: Identity, delivery: Delivery) -> None:
+        """What a new fact of a known customer begins: moments, and interest in an item."""
+        if self._rules is None:
+            return
+        if delivery.fact.occurred_at >= self._noted_from:
+            note(identity, delivery.fact, self._rules.book, self._rules.around, self._now)
+        if self._wanted:
+            add(self._interest, identity.key, delivery, self._wanted)
 
     def _count(self, fact: facts.AnyFact) -> None:
         for hour, item, counter in counts(fact):
@@ -117,6 +128,18 @@ class PartitionFold:
         """Identity → when its timer is due, for the index."""
         dues = {key: next_due(identity) for key, identity in self.identities.items()}
         return {key: due for key, due in dues.items() if due is not None}
+
+    def interest(self) -> Iterator[Gathered]:
+        """For the index of interested customers, in parts; without what counts no more."""
+        least = first_mark(self._now)
+        for partition, items in self._interest.items():
+            entries = iter(items.items())
+            while some := dict(islice(entries, ITEMS_AT_ONCE)):
+                kept = {
+                    item: {who: mark for who, mark in marks.items() if mark >= least}
+                    for item, marks in some.items()
+                }
+                yield {partition: {item: marks for item, marks in kept.items() if marks}}
 
     def buckets(self) -> dict[int, dict[str, list[int]]]:
         """Hour → item → counts."""

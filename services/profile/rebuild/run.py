@@ -7,8 +7,9 @@ In this order, and the order matters:
 3. follow the log in rounds, until a round finds little or no less than the one before;
 4. go on following until the writes of some round are durable;
 5. take what was published meanwhile out of the outboxes;
-6. move the pointer, naming for each partition where live workers begin: not beyond what is durable,
-   nor beyond a fact of which something is not yet published;
+6. note where changes of items are taken up, and move the pointer, naming for each partition where
+   live workers begin: not beyond what is durable, nor beyond a fact of which something is not yet
+   published;
 7. wait until readers and workers have noticed (and a cluster keeps the pointer), then remove the
    old generation's keys by name.
 Whatever fails before 6 changes nothing that anybody reads. Publishes nothing, decides nothing.
@@ -29,10 +30,14 @@ from msgspec import Struct
 from services.profile.applying import Applier
 from services.profile.cache import IdentityCache
 from services.profile.following import refuse_other_partitions
+from services.profile.items.indexing import InterestIndex
+from services.profile.items.interest import longest_life, wanted_by
+from services.profile.items.interest_store import InterestStore
 from services.profile.rebuild import spool
 from services.profile.rebuild.catching_up import CatchingUp
 from services.profile.rebuild.filling import Filled, Shadow
 from services.profile.rebuild.pool import Progress, fill_all, processes
+from services.profile.rebuild.rules import standing_rules
 from services.profile.rebuild.sources import Source, archived_ends, plan
 from services.profile.rebuild.store import GenerationFiller
 from services.profile.store import ProfileStore
@@ -128,13 +133,14 @@ class Rebuild:
         removed = await self._generations.begin(token)
         shadow = Shadow(self._settings, token, shape.incarnation, removed, folder)
         filled = await self._timed("fold", fill_all(shadow, parts, self._progress))
-        catching_up = self._catching_up(shadow)
+        catching_up = await self._catching_up(shadow)
         catching_up.begin(parts, filled)
         await self._timed("follow", self._follow(catching_up))
         ends = await self._timed("wait", self._until_durable(catching_up))
         commits = await self._commits(pointer, shape.incarnation)
         starts = catching_up.starts(ends, commits)
         await catching_up.settle_outboxes(starts)
+        await self._begin_items(shadow, shape.partitions)
         old = (await self._generations.read()).live
         await self._generations.swap(Generation(token, shape.incarnation, shape.partitions, starts))
         self._swapped = True
@@ -150,9 +156,20 @@ class Rebuild:
         group = topics.named(topics.PROFILE_GROUP, self._settings.namespace)
         return await read_commits(self._settings, group, self._topic)
 
-    def _catching_up(self, shadow: Shadow) -> CatchingUp:
+    async def _begin_items(self, shadow: Shadow, partitions: int) -> None:
+        """Has live workers note the newest changes of items once more: what the old generation had
+        waiting of them is not carried over, and what was decided is known by its cause."""
+        rules, items = await standing_rules(self._settings)
+        since = self._settings.clock.now_ms() - longest_life(rules.book)
+        positions = dict.fromkeys(range(partitions), items.first_since(since))
+        await InterestStore(self._redis, shadow.keys).move(positions, items.incarnation)
+
+    async def _catching_up(self, shadow: Shadow) -> CatchingUp:
         store = ProfileStore(self._redis, shadow.keys, shadow.incarnation)
-        applier = Applier(store, None, IdentityCache(CACHED))
+        rules, clock = (await standing_rules(self._settings)).rules, self._settings.clock
+        index = InterestStore(self._redis, shadow.keys)
+        interest = InterestIndex(index, lambda: wanted_by(rules.book), clock)
+        applier = Applier(store, None, IdentityCache(CACHED), interest, lambda: rules, clock)
         return CatchingUp(shadow, store, applier, self._log)
 
     async def _follow(self, catching_up: CatchingUp) -> None:

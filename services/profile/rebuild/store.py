@@ -6,6 +6,7 @@ Every key is known (identities from the log, buckets from their index): nothing 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from services.profile.items.interest_store import InterestStore
 from services.profile.store_errors import translated
 from shared.keys import Keys
 
@@ -40,7 +41,8 @@ class GenerationFiller:
         await self._remove([self._keys.profile(identity) for identity in identities])
 
     async def remove_partition(self, partition: int) -> None:
-        """Removes the item statistics and the timers of a partition."""
+        """Removes the item statistics, the timers and the interested customers of a partition."""
+        await InterestStore(self._redis, self._keys).remove_partition(partition)
         index = self._keys.item_buckets(partition)
         with translated():
             hours = await self._redis.zrange(index, 0, -1)

@@ -7,15 +7,18 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
 from services.profile.applying import Applier
 from services.profile.batch import decode_batch, fold_identity, item_increments
 from services.profile.cache import IdentityCache
 from services.profile.identity import Identity
+from services.profile.items.interest import Gathered, gather
 from services.profile.rebuild import folding
 from services.profile.rebuild.catching_up import CatchingUp
 from services.profile.rebuild.filling import Filled, Part, Shadow
 from services.profile.rebuild.folding import PartitionFold
+from services.profile.scenarios.book import OnItem
 from services.profile.state import canonical
 from shared import events as facts
 from shared.bus_offsets import Bounds, Commit
@@ -23,8 +26,8 @@ from shared.events import encode, identity_key
 from shared.settings import Settings
 from tests.fixtures.fake_profile_store import FakeProfileStore
 from tests.fixtures.fake_readers import FakeRecord
-from tests.unit.profile.builders import NOW, base, bought, carted, viewed
-from tests.unit.profile.moments.books import DELAY_MS, RULES
+from tests.unit.profile.builders import DAY, NOW, base, bought, carted, viewed
+from tests.unit.profile.moments.books import DELAY_MS, RULES, scenario
 
 HOUR_MS = 3_600_000
 
@@ -86,6 +89,30 @@ def test_identities_are_what_a_live_worker_would_have_written() -> None:
         assert other.waiting == identity.waiting
     assert found.timers() == due == {"c:alice": NOW + 3 + DELAY_MS, "c:bob": NOW + 4 + DELAY_MS}
     assert (found.facts, found.malformed) == (len(log), 0)
+
+
+def test_interest_is_indexed_as_live_as_far_as_it_counts_still() -> None:
+    old = viewed(40, NOW - 31 * DAY, "vase", customer="bob")
+    log = records(*story(), old)
+    kinds = frozenset({"viewed", "carted"})
+    on_items = (scenario("price_drop", OnItem(interest=kinds)),)
+    rules = RULES._replace(book=replace(RULES.book, on_items=on_items))
+    fold = PartitionFold(0, 336, rules, NOW)
+    fold.feed(log)
+    live: Gathered = {}
+    identities: dict[str, Identity] = {}
+    for key, some in decode_batch(log).deliveries.items():
+        effect = fold_identity(identities.setdefault(key, Identity(key)), some, rules)
+        found = gather({key: some}, lambda _, effect=effect: effect.verdicts, kinds)
+        for item, marks in found.get(0, {}).items():
+            live.setdefault(0, {}).setdefault(item, {}).update(marks)
+    assert live[0].pop("vase")
+    assert list(fold.interest()) == [{0: live[0]}]
+    assert {item: sorted(marks) for item, marks in live[0].items()} == {
+        "lamp": ["alice", "bob", "ivy"],
+        "mug": ["alice", "ivy"],
+        "rug": ["bob"],
+    }
 
 
 def test_items_are_counted_as_live() -> None:

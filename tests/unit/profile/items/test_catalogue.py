@@ -80,3 +80,10 @@ def test_another_topic_begins_anew(items: Items) -> None:
     items.begin("topic-2")
     assert held_by_others == {}
     assert (items.incarnation, items.end, items.since(0, 10)) == ("topic-2", 0, [])
+
+
+def test_the_first_change_since_a_time_is_found(items: Items) -> None:
+    items.take([changed(offset, "lamp", price=offset) for offset in (0, 2, 5)])
+    assert items.first_since(NOW + 2) == 2
+    assert items.first_since(NOW + 3) == 5
+    assert items.first_since(NOW + 6) == items.end == 6
