@@ -156,7 +156,7 @@ def test_a_first_start_with_a_bad_file_is_refused(file: Path) -> None:
 
 def test_failures_while_running_are_counted() -> None:
     name = "attune_profile_expressions_failed_total"
-    condition = BookHolder(SHIPPED).book.by_name["cart_abandoned"].when
+    condition = BookHolder(SHIPPED).book.by_name["cart_abandoned"].recheck
     assert condition is not None
 
     class Broken:
