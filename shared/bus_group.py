@@ -42,7 +42,7 @@ SESSION_MS = 6_000
 HEARTBEAT_MS = 1_000
 METADATA_MS = 30_000
 """Partitions that were added to a topic are noticed after this long."""
-CURRENT_S = 5.0
+CURRENT_S = 1.5
 """How old the broker's last word on where a partition ends may be; it answers twice a second."""
 REBALANCE_MS = 30_000
 """How long `on_revoked` may drain before the group goes on without this member."""

@@ -6,7 +6,11 @@ from typing import Protocol
 
 
 class Now(Protocol):
-    """Whoever can say the business time."""
+    """Whoever can say the business time, and how fast it passes."""
+
+    @property
+    def speed(self) -> float:
+        """Business time by real time."""
 
     def now_ms(self) -> int:
         """Business time now, epoch milliseconds."""

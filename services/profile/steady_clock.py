@@ -35,6 +35,11 @@ class SteadyClock:
         """How far ahead the clock says it is since `_since`."""
         self._since = 0.0
 
+    @property
+    def speed(self) -> float:
+        """Business time by real time."""
+        return self._clock.speed
+
     def now_ms(self) -> int:
         """Business time, epoch ms."""
         steady = self._steady()

@@ -103,7 +103,7 @@ class TimerLoop:
 
     async def _fire(self, due: list[DueTimer], monotonic: float) -> None:
         now = self._clock.now_ms()
-        again = now + int(REPUBLISH_S * 1000)
+        again = now + int(REPUBLISH_S * 1000 * self._clock.speed)
         rules = self._rules()
         held = self._cache.take(timer.key for timer in due)
         missing = [timer.key for timer in due if timer.key not in held]
@@ -127,9 +127,7 @@ class TimerLoop:
         entries += await self._state(firing, rules, now)
         refused = await self._write(firing)
         for timer, identity, _ in firing:
-            index.move(
-                timer, now + int(REPUBLISH_S * 1000) if identity.outbox else next_due(identity)
-            )
+            index.move(timer, again if identity.outbox else next_due(identity))
         # Who was refused has just been written by a fold; its entry is looked at again next tick.
         entries = [entry for entry in entries if entry.key not in refused]
         if entries:

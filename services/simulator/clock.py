@@ -37,6 +37,10 @@ class BusinessClock:
         real = time.time_ns() // 1_000_000
         return self.sim_start + int((real - self.real_start) * self.speed)
 
+    def real(self, business: int) -> int:
+        """The real epoch milliseconds of a business time."""
+        return self.real_start + int((business - self.sim_start) / self.speed)
+
     def real_seconds(self, business_ms: float) -> float:
         """How long a span of business time lasts in real seconds."""
         return business_ms / self.speed / 1000

@@ -10,9 +10,9 @@ from typing import Final
 
 from services.simulator.world import Item, World
 
-REPRICED: Final = 0.02
+REPRICED: Final = 0.05
 """Share of the items whose price changes each time the shop looks at them."""
-SOLD_OUT: Final = 0.015
+SOLD_OUT: Final = 0.03
 RESTOCKED: Final = 0.35
 """Share of those sold out that come back."""
 DISCOUNTS: Final = (0.9, 0.85, 0.8, 0.7)

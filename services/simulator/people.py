@@ -103,7 +103,7 @@ def person_of(seed: int, number: int) -> Person:
     return Person(
         id=f"customer-{number:05d}",
         zone=random.choice(ZONES) if random.random() < 0.9 else None,
-        visits_per_day=random.gammavariate(2.0, 0.3),
+        visits_per_day=random.gammavariate(2.0, 0.4),
         buys=random.betavariate(3.0, 4.0),
         cares=0.25 + 1.5 * random.betavariate(2.0, 2.0),
         opens=reads,

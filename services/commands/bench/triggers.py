@@ -49,7 +49,7 @@ BOUND_LATE_MS: Final = 1_000.0
 
 @click.command()
 @click.option("--days", type=click.FloatRange(1, 90), default=BOUND_DAYS, show_default=True)
-@click.option("--customers", type=click.IntRange(50, 50_000), default=3_000, show_default=True)
+@click.option("--customers", type=click.IntRange(50, 50_000), default=2_500, show_default=True)
 @click.option("--world", type=click.Choice(sorted(WORLDS)), default="default", show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
 @json_option
@@ -90,7 +90,7 @@ async def _measure(
 ) -> tuple[Simulated, Gathered, Findings]:
     simulated = await simulate(servers, folder, scenarios, **options, seed=seed, say=report.say)
     report.say("reading the topics")
-    gathered = await gather(servers.settings.bootstrap, servers.settings.namespace)
+    gathered = await gather(servers.settings)
     findings = check(gathered, rules)
     begin, until = simulated.begin, simulated.until
     report.add(

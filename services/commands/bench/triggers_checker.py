@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from services.commands.bench.triggers_record import INTERESTS, Entry, Gathered, Said, Verdict
 from services.commands.bench.triggers_rules import Limit, Rules
 
-IN_FLIGHT_MS: Final = 1_000
+IN_FLIGHT_MS: Final = 2_000
 EXAMPLES: Final = 5
 BROKEN: Final = ("budget", "quiet", "consent", "holdout", "stock", "bought")
 
@@ -145,7 +145,7 @@ def _check_consent(sent: Sent, diary: Sequence[Entry], rules: Rules, findings: F
 
 
 def _arrived(entry: Entry, sent: Sent) -> bool:
-    return entry.written_at + IN_FLIGHT_MS <= sent.verdict.written_at
+    return entry.written_at + IN_FLIGHT_MS <= sent.verdict.decided_at
 
 
 def _consents(diary: Sequence[Entry], purpose: str, channel: str, rules: Rules) -> bool:
@@ -171,14 +171,17 @@ def _check_stock(
 ) -> None:
     for item in {*sent.said.items, sent.said.item} - {""}:
         changes = items.get(item, [])
-        latest = [stock for at, stock in changes if at <= sent.verdict.written_at]
-        known = [stock for at, stock in changes if at + IN_FLIGHT_MS <= sent.verdict.written_at]
-        if latest and latest[-1] <= 0:
-            # sold out when it was sent; a violation if it had been so for long enough to know
-            if known and known[-1] <= 0:
-                findings.add("stock", sent)
-                return
-            findings.in_flight["stock"] += 1
+        decided = [stock for at, stock in changes if at <= sent.verdict.decided_at]
+        if not decided or decided[-1] > 0:
+            continue
+        # Sold out: for as long as a decision or recommend must have known?
+        begin, end = sent.verdict.decided_at - IN_FLIGHT_MS, sent.said.written_at
+        before = [stock for at, stock in changes if at <= begin][-1:]
+        lately = [stock for at, stock in changes if begin < at <= end]
+        if before and not any(before + lately):
+            findings.add("stock", sent)
+            return
+        findings.in_flight["stock"] += 1
 
 
 def _check_bought(sent: Sent, diary: Sequence[Entry], rules: Rules, findings: Findings) -> None:

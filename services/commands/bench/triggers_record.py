@@ -5,7 +5,7 @@ Fed with decoded records of `events` (each partition in order), of `catalogue` a
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,19 +16,20 @@ TAKEN_BACK: Final = "taken_back"
 @dataclass(frozen=True, slots=True)
 class Said:
     """A trigger as it came: on which channel, about what. items: of its payload; item: the one that
-    the message is about, if it is about one."""
+    the message is about, if it is about one; written_at: real ms by the log."""
 
     id: str
     customer: str
     scenario: str
     channel: str
     items: tuple[str, ...]
-    item: str = ""
+    item: str
+    written_at: int = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A decision as `events` has it. at: business ms; written_at: real ms by the log; seen: how
+    """A decision as `events` has it. at: business ms; decided_at: the same in real ms; seen: how
     many facts of the customer's diary came before it in the log."""
 
     trigger: str
@@ -38,7 +39,7 @@ class Verdict:
     verdict: str
     reason: str
     at: int
-    written_at: int
+    decided_at: int
     seen: int
     attempt: int
 
@@ -55,9 +56,11 @@ class Entry:
 
 @dataclass(slots=True)
 class Gathered:
-    """All that was read. items: item → changes (real ms, stock); arms: customer → experiment →
-    arms in the order of the log; assigned: customer → arm of the global holdout, and since when."""
+    """All that was read. real: business ms → real ms; items: item → changes (real ms, stock);
+    arms: customer → experiment → arms in the order of the log; assigned: customer → arm of the
+    global holdout, and since when."""
 
+    real: Callable[[int], int]
     said: dict[str, list[Said]] = field(default_factory=lambda: defaultdict(list))
     suppressions: int = 0
     verdicts: list[Verdict] = field(default_factory=list)
@@ -70,11 +73,11 @@ class Gathered:
     facts: Counter[str] = field(default_factory=Counter)
     ids: set[str] = field(default_factory=set)
 
-    def trigger(self, name: str, channel: str, data: Mapping[str, Any]) -> None:
+    def trigger(self, name: str, channel: str, data: Mapping[str, Any], written_at: int) -> None:
         """A record of `triggers.<channel>`; one that comes twice is one."""
         items = tuple(data["payload"]["items"])
         item = str((data.get("about") or {}).get("item", ""))
-        said = Said(name, data["customer"], data["scenario"], channel, items, item)
+        said = Said(name, data["customer"], data["scenario"], channel, items, item, written_at)
         if all(each != said for each in self.said[name]):
             self.said[name].append(said)
 
@@ -96,13 +99,13 @@ class Gathered:
         if customer is None:
             return
         if kind == "message_decided":
-            self._verdict(fact, customer, written_at)
+            self._verdict(fact, customer)
         elif kind == "arm_assigned":
             self._arm(customer, fact["experiment"], fact["arm"], fact["occurred_at"])
         elif kind in _NOTED:
             self._enter(customer, kind, fact, written_at)
 
-    def _verdict(self, fact: Mapping[str, Any], customer: str, written_at: int) -> None:
+    def _verdict(self, fact: Mapping[str, Any], customer: str) -> None:
         if fact["event_id"] in self.ids:
             return
         self.ids.add(fact["event_id"])
@@ -115,7 +118,7 @@ class Gathered:
                 verdict=fact["verdict"],
                 reason=fact["reason"],
                 at=fact["occurred_at"],
-                written_at=written_at,
+                decided_at=self.real(fact["occurred_at"]),
                 seen=len(self.diaries[customer]),
                 attempt=fact.get("attempt", 1),
             )

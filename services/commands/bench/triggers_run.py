@@ -8,7 +8,6 @@ all is over.
 import asyncio
 import re
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +25,7 @@ from services.simulator.neighbourhood import Neighbourhood, Tally
 from services.simulator.people import CHANNELS
 from services.simulator.topic_reader import read_to_end
 from services.simulator.world import Item, build
+from shared.settings import Settings
 
 HOLDOUT: Final = 0.2
 """Share held out: more than a shop would, so that revenue can be compared at all."""
@@ -100,20 +100,22 @@ async def _live(
     say: Callable[[str], None],
 ) -> Inbox:
     settings, inbox = system.settings, Inbox()
-    tool = asyncio.create_task(
-        follow_channels(settings.bootstrap, settings.namespace, inbox, shop.deliver)
-    )
-    teller = asyncio.create_task(_tell(system, shop, clock, until, say))
-    living = asyncio.create_task(shop.run(until))
+    tasks = [
+        asyncio.create_task(work)
+        for work in (
+            follow_channels(settings.bootstrap, settings.namespace, inbox, shop.deliver),
+            _tell(system, shop, clock, until, say),
+            shop.run(until),
+        )
+    ]
     try:
-        done, _ = await asyncio.wait({tool, teller, living}, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (tool, teller, living):
+        for task in tasks:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
     return inbox
 
 
@@ -135,15 +137,17 @@ async def _tell(
         )
 
 
-async def gather(bootstrap: str, namespace: str) -> Gathered:
+async def gather(settings: Settings) -> Gathered:
     """Reads every topic that tells of messages, from its beginning."""
-    gathered = Gathered()
+    bootstrap, namespace = settings.bootstrap, settings.namespace
+    gathered = Gathered(BusinessClock.parse(str(settings.clock)).real)
     channels = {named(f"triggers.{name}", namespace): name for name in CHANNELS}
     topics = [*channels, *(named(each, namespace) for each in ("suppressions", "catalogue"))]
     async for record in read_to_end(bootstrap, topics):
         if record.topic in channels:
             name = record.headers["ce_id"].decode()
-            gathered.trigger(name, channels[record.topic], _decode(record.value))
+            data = _decode(record.value)
+            gathered.trigger(name, channels[record.topic], data, record.written_at)
         elif record.topic.endswith("suppressions"):
             gathered.suppression()
         elif record.value:

@@ -42,7 +42,7 @@ class Log:
     """Writes facts, triggers and items as the topics would hold them."""
 
     def __init__(self) -> None:
-        self.gathered = Gathered()
+        self.gathered = Gathered(self.real)
         self.count = 0
 
     def real(self, at: int) -> int:
@@ -91,5 +91,5 @@ class Log:
             "payload": {"items": list(items)},
             "about": {"item": item} if item else {},
         }
-        self.gathered.trigger(name, channel, data)
+        self.gathered.trigger(name, channel, data, self.real(at) + 100)
         return name

@@ -6,8 +6,8 @@ from services.commands.bench.triggers_checker import BROKEN, check
 from services.commands.bench.triggers_rules import milliseconds
 from tests.unit.commands.bench.logs import DAY, HOUR, MINUTE, SPEED, START, Log, rules
 
-LATER = 2 * HOUR
-"""Long enough in real time to have arrived: 2 s."""
+LATER = 3 * HOUR
+"""Long enough in real time to have arrived: 3 s."""
 
 
 def found(log: Log) -> dict[str, int]:
@@ -189,7 +189,11 @@ def test_sold_out_items_are_not_spoken_of() -> None:
     log.item("lamp", 0, START - DAY)
     log.item("lamp", 5, START - MINUTE)
     log.send("restock", START, item="lamp")
+    log.item("sofa", 0, START - DAY)
+    log.item("sofa", 5, START + 2 * MINUTE)  # before the message was out
+    log.send("restock", START, customer="bob", item="sofa")
     assert found(log) == {}
+    assert in_flight(log) == {"stock": 1}
 
 
 @pytest.mark.parametrize(
@@ -221,11 +225,11 @@ def test_a_message_without_a_decision_or_with_two_contents_is_told() -> None:
     log = Log()
     name = log.send("cart", START)
     data = {"customer": "alice", "scenario": "cart", "payload": {"items": []}}
-    log.gathered.trigger(name, "email", data)
+    log.gathered.trigger(name, "email", data, 1)
     assert check(log.gathered, rules()).unmatched == 0
-    log.gathered.trigger(name, "push", data)
+    log.gathered.trigger(name, "push", data, 1)
     assert check(log.gathered, rules()).unmatched == 1
-    log.gathered.trigger("out of nowhere", "email", data)
+    log.gathered.trigger("out of nowhere", "email", data, 1)
     assert check(log.gathered, rules()).unmatched == 2
 
 
