@@ -6,6 +6,7 @@ Read through the project's own clients; judged by `witness`, which knows nothing
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Final
 
 from services.profile.verify.check import live_generation, live_store
 from services.recommend.store import StatisticsReader
@@ -16,9 +17,20 @@ from shared.headers import REASON, SRC, find, find_int
 from shared.keys import Keys
 from shared.settings import Settings
 from shared.store import open_redis
+from tests.faults.findings import Evidence
 from tests.faults.truth import COUNTERS, Account, Raw
 from tests.faults.wire import PLAN
-from tests.faults.witness import Evidence
+
+MESSAGES: Final = (
+    *(topics.triggers(channel) for channel in topics.CHANNELS),
+    topics.SUPPRESSIONS,
+)
+"""What a marketing tool may subscribe to."""
+
+
+def message_topics(settings: Settings) -> list[str]:
+    """Their names in a deployment."""
+    return [topic.named(settings.namespace) for topic in MESSAGES]
 
 
 async def read_evidence(settings: Settings, *, decisions_only: bool = False) -> Evidence:
@@ -36,7 +48,7 @@ async def read_evidence(settings: Settings, *, decisions_only: bool = False) -> 
     async for record in _records(settings, topics.DEAD_LETTERS):
         source = find(record.headers, SRC) or "none"
         evidence.dead.setdefault(source, set()).add(find(record.headers, REASON) or "none")
-    for topic in (*(topics.triggers(channel) for channel in topics.CHANNELS), topics.SUPPRESSIONS):
+    for topic in MESSAGES:
         found = evidence.messages.setdefault(topic.name, [])
         async for record in _records(settings, topic):
             found.append((find(record.headers, "ce_id") or "none", record.value or b""))

@@ -247,6 +247,44 @@ def items_without_position() -> None:
     replace(Applier, "_count_items", count_items)
 
 
+def moments_elsewhere() -> None:
+    """A profile is written first, and which moments wait for it later."""
+    from services.profile.store import ProfileStore
+
+    async def save(original: Any, self: Any, identities: Any) -> Any:
+        kept = [identity.waiting for identity in identities]
+        for identity in identities:
+            identity.waiting = []
+        refused = await original(self, identities)
+        for identity, waiting in zip(identities, kept, strict=True):
+            identity.waiting = waiting
+        return refused
+
+    wrap(ProfileStore, "save", save)
+
+
+def taken_away_first() -> None:
+    """A moment that is decided is taken away in one write, and its verdict stated in another."""
+    from services.profile.timer_loop import TimerLoop
+
+    async def state(original: Any, self: Any, firing: Any, *arguments: Any) -> Any:
+        decided = [each.identity for each in firing if each.fired.decisions.made]
+        for identity in decided:
+            identity.waiting = []
+        await self._store.save(decided)
+        return await original(self, firing, *arguments)
+
+    wrap(TimerLoop, "_state", state)
+
+
+def no_verdict_marks() -> None:
+    """Only the event-id window knows which verdicts were folded."""
+    from services.profile.contact import Contact
+
+    replace(Contact, "knows", lambda self, mark: False)
+    replace(Contact, "has_sent", lambda self, trigger_id: False)
+
+
 GUARDS: Final[dict[str, Callable[[], None]]] = {
     "position": no_position,
     "event_id_window": no_window,
@@ -269,5 +307,8 @@ GUARDS: Final[dict[str, Callable[[], None]]] = {
     "replay_publishes_nothing": read_again_after_a_rebuild,
     "timers_wait_for_the_log": timers_at_once,
     "item_positions": items_without_position,
+    "moments_in_the_same_write": moments_elsewhere,
+    "verdict_in_the_same_write": taken_away_first,
+    "verdict_marks": no_verdict_marks,
 }
 """Guard → what takes it away."""

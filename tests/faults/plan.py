@@ -100,7 +100,7 @@ def _late(step: Step, random: Random) -> Step:
 
 def _planned(event: int, step: Step, random: Random) -> Planned:
     form = random.choices([name for name, _ in FORMATS], [share for _, share in FORMATS])[0]
-    if step.kind in {"consent_changed", "traits_set"} and form == "segment":
+    if step.kind in {"consent_changed", "traits_set", "order_delayed"} and form == "segment":
         form = "native"
     topic = "purchases" if step.kind in ORDERS else "clickstream"
     # A login lies where the visitor's events lie: its place among them says whose they are.

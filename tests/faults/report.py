@@ -45,6 +45,9 @@ def add_outcome(report: Report, outcome: Outcome, system: System, shape: Shape) 
         drained=outcome.drained,
         triggers=found.decisions_found,
         triggers_expected=found.decisions_expected,
+        held=found.held,
+        released=found.released,
+        delivered=outcome.deliveries,
         applied=verified.applied,
         deduplicated=verified.deduplicated,
         dead_lettered=verified.dead_lettered,
@@ -63,6 +66,7 @@ def add_outcome(report: Report, outcome: Outcome, system: System, shape: Shape) 
     report.check("different", verified.different == 0)
     report.check("drained", outcome.drained)
     report.check("witness", not found.wrong)
+    report.check("released", found.released > 0)
     report.check("events", found.raw >= shape.events)
     report.check("kills", kills["ingest"] + kills["profile"] >= shape.kills)
     report.check("broker", kills["broker"] == shape.bounces)
@@ -119,6 +123,8 @@ def section(envelope: dict[str, Any]) -> str:
         ("acknowledged bytes that Redis lost", f"{plain['acknowledged_bytes_lost']:,}"),
         ("identities", f"{plain['customers']:,}"),
         ("triggers decided", f"{plain['triggers']:,} ({plain['triggers_expected']:,} must be)"),
+        ("of these held, then released", f"{plain['held']:,}, {plain['released']:,}"),
+        ("deliveries to the subscriber", f"{plain['delivered']:,}"),
         ("lost", plain["lost"]),
         ("applied twice", plain["applied_twice"]),
         ("triggers lost", plain["triggers_lost"]),

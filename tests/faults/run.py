@@ -2,21 +2,25 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from services.profile.verify.check import Verification, verify, wait_until_drained
 from shared.clock import real_now_ms
 from shared.errors import Unavailable
-from tests.faults.evidence import read_evidence
+from tests.faults.evidence import message_topics, read_evidence
+from tests.faults.findings import Evidence, Findings
 from tests.faults.plan import Plan
 from tests.faults.schedule import Fault, Shape
 from tests.faults.sending import Sender
+from tests.faults.subscriber import Subscriber
 from tests.faults.system import System, Wrong, service_of
-from tests.faults.witness import Findings, judge
+from tests.faults.witness import judge
 
 DRAIN_S: Final = 180.0
 DECISIONS_S: Final = 60.0
+LISTEN_S: Final = 30.0
 LOSING: Final = ("redis_restored", "storm")
 
 
@@ -26,12 +30,21 @@ class Outcome:
 
     verification: Verification
     findings: Findings
+    deliveries: int
     drained: bool
     seconds: dict[str, float]
 
 
 async def carry_out(system: System, plan: Plan, shape: Shape, schedule: list[Fault]) -> Outcome:
     """Runs the plan under the schedule. Raises Unavailable where the system cannot be started."""
+    topics = message_topics(system.settings)
+    async with Subscriber.listening(system.settings, topics) as subscriber:
+        return await _carry_out(system, plan, shape, schedule, subscriber)
+
+
+async def _carry_out(
+    system: System, plan: Plan, shape: Shape, schedule: list[Fault], subscriber: Subscriber
+) -> Outcome:
     members = [f"{service}-{n}" for service, count in shape.members.items() for n in range(count)]
     await system.start(*members)
     started, base = time.monotonic(), real_now_ms()
@@ -49,10 +62,20 @@ async def carry_out(system: System, plan: Plan, shape: Shape, schedule: list[Fau
     system.note("  all stopped")
     drain = time.monotonic() - started - under_fire
     verification = await verify(system.settings)
-    findings = judge(plan, await read_evidence(system.settings), base, real_now_ms())
+    evidence = await read_evidence(system.settings)
+    evidence.heard = await _heard(subscriber, evidence)
+    findings = judge(plan, evidence, base, real_now_ms())
     judging = time.monotonic() - started - under_fire - drain
     seconds = {"under_fire": under_fire, "drain": drain, "judging": judging}
-    return Outcome(verification, findings, drained, seconds)
+    return Outcome(verification, findings, subscriber.deliveries, drained, seconds)
+
+
+async def _heard(subscriber: Subscriber, evidence: Evidence) -> dict[str, set[bytes]]:
+    """What the subscriber was told in all, once it has had the time to hear it."""
+    said = {ident for messages in evidence.messages.values() for ident, _ in messages}
+    with suppress(TimeoutError):
+        await asyncio.wait_for(subscriber.catch_up(len(said)), LISTEN_S)
+    return subscriber.heard
 
 
 async def _break_things(

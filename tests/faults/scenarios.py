@@ -8,6 +8,7 @@ import json
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 from shared import events as facts
@@ -19,6 +20,7 @@ from tests.faults.troubles import LATE_S
 from tests.fixtures.kafka_faults import make_anew
 
 LOSABLE_S: Final = 1.8
+DECIDED_S: Final = 10.0
 ADA: Final = "c:ada"
 Violations = list[str]
 
@@ -302,6 +304,49 @@ async def dies_after_counting(stage: Stage) -> Violations:
     return [] if views == 50 else [f"{views} views of items instead of 50"]
 
 
+async def dies_after_noting(stage: Stage) -> Violations:
+    """A member dies once it has written a cart, and before it has written anything else."""
+    await stage.write(carted("cart-1"))
+    await stage.start("profile-0", crash="after_save:1")
+    await stage.dies("profile-0")
+    await stage.start("profile-0")
+    return await _comes_to_one_decision(stage)
+
+
+async def dies_while_deciding(stage: Stage) -> Violations:
+    """A member dies before its third write: the cart and the decision on it are in the store, or
+    should be; that it came back from the log is not."""
+    await stage.write(carted("cart-1"))
+    await stage.start("profile-0", crash="before_save:3")
+    await stage.dies("profile-0")
+    await stage.start("profile-0")
+    return await _comes_to_one_decision(stage)
+
+
+async def stated_again(stage: Stage) -> Violations:
+    """A verdict is stated again with another content, once the window has forgotten the first."""
+    await stage.start("profile-0")
+    await stage.write_bytes(topics.EVENTS, (ADA, facts.encode(_decision("lamp"))))
+    await stage.drained()
+    await stage.write(*(viewed(number) for number in range(600)))
+    await stage.drained()
+    await stage.write_bytes(topics.EVENTS, (ADA, facts.encode(_decision("rug"))))
+    await stage.drained()
+    contents = await stage.messages()
+    if not contents:
+        raise Stalled("no message at all")
+    return [f"{len(each)} contents of one id" for each in contents.values() if len(each) > 1]
+
+
+async def _comes_to_one_decision(stage: Stage) -> Violations:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DECIDED_S):
+            await stage.until(stage.decisions, "a decision")
+    await stage.drained()
+    decided = (await stage.decisions())["ada"]
+    return [] if decided == 1 else [f"{decided} decisions for one cart"]
+
+
 def _decision(item: str) -> facts.MessageDecided:
     now = real_now_ms()
     trigger = Trigger(
@@ -377,5 +422,8 @@ SCENARIOS: Final[dict[str, Callable[[Stage], Awaitable[Violations]]]] = {
     "replay_publishes_nothing": rebuilt,
     "timers_wait_for_the_log": bought_in_what_is_still_to_be_read,
     "item_positions": dies_after_counting,
+    "moments_in_the_same_write": dies_after_noting,
+    "verdict_in_the_same_write": dies_while_deciding,
+    "verdict_marks": stated_again,
 }
 """Guard → the play in which it is the only one that helps."""

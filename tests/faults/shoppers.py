@@ -4,7 +4,7 @@ Invariant: what must follow from a script holds however its events are delayed o
 as those of one key keep their order in their raw topic.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final
 
@@ -12,7 +12,9 @@ MINUTE: Final = 60_000
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
 ABANDONED_AFTER: Final = HOUR
-"""What a marketer was told: a cart untouched for an hour is abandoned."""
+"""What a marketer was told: a cart untouched for an hour is abandoned, a wish as well."""
+AT_ODDS: Final = 2_000
+"""So far apart are two moments of one customer of which the budget lets only one pass at a time."""
 DEVICES_SHARED_BY: Final = 3
 ITEMS: Final = 300
 LATE_ITEMS: Final = "late-"
@@ -39,12 +41,14 @@ class Expectation:
     """The decisions that a customer's carts come to, by due time (ms relative to the start).
 
     must: exactly one each; may: at most one each, since it depends on what arrives first; verdict
-    and reason: of the first of `must`, where they do not depend on that either.
+    and reason: of the first of `must`, where they do not depend on that either; sent: of `must`,
+    those that come to a message in the end, however long they are held.
     """
 
     must: frozenset[int] = frozenset()
     may: frozenset[int] = frozenset()
     verdict: tuple[str, str] | None = None
+    sent: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,10 @@ class Script:
 
 
 ROLES: Final = (
-    ("plain", 52),
+    ("plain", 42),
     ("abandons", 12),
+    ("held", 6),
+    ("delayed", 4),
     ("visitor", 10),
     ("forwarded", 6),
     ("denied", 6),
@@ -99,9 +105,22 @@ def _cart(
     add = Step("cart_added", at, customer, fields=item)
     login = Step("identified", at - 1, customer, device, {"traits": {"tier": "gold"}})
     by_visitor = Step("cart_added", at, None, device, item)
-    sent = Expectation(must=frozenset({due}), verdict=("send", "allowed"))
+    sent = Expectation(frozenset({due}), verdict=("send", "allowed"), sent=frozenset({due}))
     if role == "abandons":
         return [add], sent
+    if role == "held":
+        # Late enough for both to be known before: then they come due one after the other.
+        at = random.randrange(due_within // 2, due_within) - ABANDONED_AFTER
+        due, add = at + ABANDONED_AFTER, replace(add, at=at)
+        wish = Step("wishlist_added", at + AT_ODDS, customer, fields={"item": "wish-1"})
+        both = frozenset({due, due + AT_ODDS})
+        return [add, wish], Expectation(both, sent=both)
+    if role == "delayed":
+        # Told at once: there is nothing to wait for.
+        told = -random.randrange(MINUTE, HOUR // 2)
+        late = Step("order_delayed", told, customer, fields={"order": f"o-{customer}"})
+        known = frozenset({told})
+        return [late], Expectation(known, verdict=("send", "allowed"), sent=known)
     if role == "visitor":
         return [by_visitor, login], sent
     if role == "forwarded":

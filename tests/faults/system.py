@@ -27,6 +27,7 @@ from shared.errors import Unavailable
 from shared.settings import Settings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+SCENARIOS: Final = Path(__file__).with_name("scenarios.yaml")
 PARTITIONS: Final = 8
 LOSABLE_S: Final = 1.5
 """Redis under AOF everysec may lose this much; a run takes away no more than that."""
@@ -256,7 +257,7 @@ async def running_system(
         partitions=partitions,
         fetch_wait_ms=50,
         models=str(folder / "models"),
-        scenarios=str(ROOT / "tests" / "fixtures" / "scenarios.yaml"),
+        scenarios=str(SCENARIOS),
     )
     await ensure_topics(settings)
     async with Processes.open(folder / "logs") as processes:

@@ -6,15 +6,17 @@ from dataclasses import replace
 
 import pytest
 
+from tests.faults.findings import Evidence, Findings
 from tests.faults.mutations import GUARDS
 from tests.faults.plan import Plan, Planned
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.shoppers import Expectation, Step
 from tests.faults.truth import Raw, Truth, work_out
-from tests.faults.witness import Evidence, Findings, judge
+from tests.faults.witness import judge
 
 BASE = 1_750_000_000_000
 NOW = BASE + 60_000
+SENT = frozenset({5_000})
 
 
 def view(**who: str) -> Step:
@@ -30,7 +32,9 @@ def plan_of(*steps: Step | None) -> Plan:
     records = [
         Planned(number, number, "clickstream", "k", step=step) for number, step in enumerate(steps)
     ]
-    return Plan(records, {"ada": Expectation(frozenset({5_000}), verdict=("send", "allowed"))})
+    return Plan(
+        records, {"ada": Expectation(frozenset({5_000}), verdict=("send", "allowed"), sent=SENT)}
+    )
 
 
 def raw_of(numbers: Iterable[int]) -> list[Raw]:
@@ -76,6 +80,11 @@ def test_orders_of_a_visitor_count_whenever_they_arrive() -> None:
 PLAN = plan_of(view(customer="ada"), view(anonymous="device"), None, signed_in("ada"))
 
 
+OTHER = {"trigger_id": "t2", "event_id": "f2"}
+AGAIN = {"event_id": "f2", "attempt": 2}
+HELD = {"verdict": "hold", "reason": "budget", "retry_at": NOW}
+
+
 def exact() -> Evidence:
     """What a run that did everything right leaves behind."""
     raw = raw_of([0, 1, 2, 3])
@@ -93,6 +102,7 @@ def exact() -> Evidence:
             "trigger_id": "t1",
             "customer": "ada",
             "due": BASE + 5_000,
+            "occurred_at": BASE + 5_100,
             "channel": "email",
             "verdict": "send",
             "reason": "allowed",
@@ -100,6 +110,7 @@ def exact() -> Evidence:
         }
     ]
     evidence.messages = {"triggers.email": [("t1", word), ("t1", word)], "suppressions": []}
+    evidence.heard = {"t1": {word}}
     return evidence
 
 
@@ -137,16 +148,39 @@ def test_an_exact_run_satisfies_it() -> None:
         (lambda e: e.decided.clear(), {"decisions_missing": 1}),
         (lambda e: e.decided[0].update(reason="fatigue"), {}),
         (lambda e: e.decided[0].update(due=BASE + 6_000), {"decisions_missing": 1}),
-        (lambda e: e.decided.append(e.decided[0] | {"trigger_id": "t2"}), {"messages_missing": 1}),
-        (lambda e: e.messages["triggers.email"].clear(), {"messages_missing": 1}),
+        (lambda e: e.decided.append(e.decided[0] | OTHER), {"messages_missing": 1}),
+        (lambda e: e.messages["triggers.email"].clear(), {"messages_missing": 2}),
         (lambda e: e.messages["triggers.email"].append(("t1", b"other")), {"id_conflicts": 1}),
         (lambda e: e.messages["suppressions"].append(("t9", b"")), {"id_conflicts": 1}),
+        (lambda e: setattr(e, "heard", {}), {"messages_missing": 1}),
+        (lambda e: e.heard["t1"].add(b"other"), {"messages_missing": 1}),
+        (lambda e: e.decided[0].update(occurred_at=BASE + 4_999), {}),
+        (lambda e: e.decided.append(e.decided[0] | AGAIN), {}),
+        (lambda e: e.decided[0].update(attempt=2), {}),
+        (lambda e: e.decided[0].update(HELD), {"decisions_missing": 1}),
+        (lambda e: e.decided[0].update(verdict="suppress", reason="budget"), {}),
     ],
 )
 def test_damage_is_seen(damage: Callable[[Evidence], object], seen: dict[str, int]) -> None:
     found = judged(damage)
     assert found.wrong
     assert {name: getattr(found, name) for name in seen} == seen
+
+
+def test_what_is_held_and_released_satisfies_it() -> None:
+    evidence = exact()
+    hold = evidence.decided[0] | HELD | {"event_id": "f0", "retry_at": BASE + 9_000}
+    sent = evidence.decided[0] | {"attempt": 2, "occurred_at": BASE + 9_050}
+    evidence.decided = [hold, sent]
+    word = base64.b64decode(hold["trigger"])
+    evidence.messages["suppressions"] = [("f0", word)]
+    evidence.heard = {"t1": {word}, "f0": {word}}
+    plan = replace(PLAN, expectations={"ada": Expectation(SENT, sent=SENT)})
+
+    found = judge(plan, evidence, BASE, NOW)
+
+    assert not found.wrong, found.examples
+    assert (found.held, found.released) == (1, 1)
 
 
 def test_each_guard_has_its_scenario() -> None:
