@@ -12,6 +12,7 @@ from typing import Any, Self
 from aiokafka import AIOKafkaProducer
 
 from shared.bus_admin import ensure_topics, group_lag, partitions_of, ping, topic_id
+from shared.bus_batches import CODECS, PackedBatch, pack_all
 from shared.bus_connection import (
     FAILURES,
     MAX_MESSAGE_BYTES,
@@ -64,10 +65,6 @@ BATCH_BYTES = 131_072
 """Buffer per partition, before compression: `send` waits while it is full."""
 
 APPENDED_AT_ONCE = 64
-PACKED_AT_ONCE = 2
-"""Batches that are handed over together: packing 100 KB takes about a millisecond, and nothing else
-runs meanwhile."""
-BETWEEN_S = 0.01
 
 HUNG_S = 2 * REQUEST_S
 """A client that acknowledged nothing for so long, while records wait, is given up."""
@@ -119,9 +116,10 @@ class Producer:
     next record goes through a fresh one.
     """
 
-    def __init__(self, renewing: RenewingClient, settings: Settings) -> None:
+    def __init__(self, renewing: RenewingClient, settings: Settings, compression: str) -> None:
         self._renewing = renewing
         self._settings = settings
+        self._codec = CODECS[compression]
         self._failure: AttuneError | None = None
         self._open = 0
         self._moved_at = 0.0
@@ -150,7 +148,7 @@ class Producer:
             )
 
         async with RenewingClient.open(settings, create, wait_s=wait_s) as renewing:
-            yield cls(renewing, settings)
+            yield cls(renewing, settings, compression)
 
     @property
     def failed(self) -> bool:
@@ -186,12 +184,12 @@ class Producer:
 
     async def send_all(self, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
         """Puts many records (key, value) into the buffer as whole batches, at a fraction of what
-        `send` costs for each; `flush` reports what was not acknowledged. Works in slices, with
-        pauses in between for whatever else this process does.
+        `send` costs for each; `flush` reports what was not acknowledged. Works in slices, and
+        compresses in a thread.
 
         Records of one key keep their order, also beside those of `send`. Raises UnknownTopic,
         LogUnavailable: then some may be in the buffer already. Each must be smaller than
-        BATCH_BYTES, or it is TooLarge.
+        BATCH_BYTES, or it is TooLarge, and none is in the buffer.
         """
         try:
             await self._send_batches(topic, records)
@@ -201,24 +199,23 @@ class Producer:
     async def _send_batches(self, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
         client = await self._client()
         partitions = sorted(await client.partitions_for(topic))
-        batches: dict[int, Any] = {}
+        last: dict[int, PackedBatch] = {}
+        full: list[tuple[int, PackedBatch]] = []
         for number, (key, value) in enumerate(records, start=1):
             if number % APPENDED_AT_ONCE == 0:
                 await asyncio.sleep(0)
             partition = choose(key, partitions, partitions)
-            batch = batches.get(partition) or client.create_batch()
-            if batch.append(timestamp=None, key=key, value=value) is None:
-                if not batch.record_count():
-                    raise TooLarge(f"a record in a batch has at most {BATCH_BYTES} bytes")
-                self._watch(await client.send_batch(batch, topic, partition=partition))
-                batch = client.create_batch()
+            batch = last.get(partition)
+            if batch is None or batch.append(timestamp=None, key=key, value=value) is None:
+                if batch is not None:
+                    full.append((partition, batch))
+                batch = last[partition] = PackedBatch(BATCH_BYTES, self._codec)
                 if batch.append(timestamp=None, key=key, value=value) is None:
                     raise TooLarge(f"a record in a batch has at most {BATCH_BYTES} bytes")
-            batches[partition] = batch
-        for number, (partition, batch) in enumerate(batches.items(), start=1):
+        batches = [*full, *last.items()]
+        await pack_all([batch for _, batch in batches])
+        for partition, batch in batches:
             self._watch(await client.send_batch(batch, topic, partition=partition))
-            if number % PACKED_AT_ONCE == 0:
-                await asyncio.sleep(BETWEEN_S)
 
     def _refused(self, error: BaseException) -> AttuneError:
         """What a client that did not take a record means: only one of these is the record's."""

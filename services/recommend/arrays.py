@@ -27,6 +27,15 @@ def grown(array: NDArray[Kind], length: int, fill: float = 0) -> NDArray[Kind]:
     return larger
 
 
+def taller(array: NDArray[Kind], length: int) -> NDArray[Kind]:
+    """The array with at least `length` rows, those beyond its own of zeros; it grows by half."""
+    if length <= len(array):
+        return array
+    larger = np.zeros((max(length, len(array) * 3 // 2), *array.shape[1:]), dtype=array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
 def best_first(numbers: Numbers, scores: Scores, limit: int) -> tuple[Numbers, Scores]:
     """The `limit` best by score; equal scores by ascending number, so the order is one only."""
     if len(numbers) > limit:

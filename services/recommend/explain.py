@@ -56,7 +56,7 @@ class Explainer:
         self._ids = knowledge.stock.numbers.ids
         self._popularity = knowledge.popularity
         self._catalogue = knowledge.stock.catalogue
-        self._learned = LearnedReasons(situation, shopper, knowledge, now, self._own)
+        self._learned = LearnedReasons(situation, shopper, knowledge, now)
         self._events: dict[int, str] = {}
         self._likes: dict[tuple[int, int], str] = {}
         self._shared: dict[int, str] = {}
@@ -98,7 +98,7 @@ class Explainer:
         if feature in _COUNTED:
             return self._counts(feature, row)
         if feature in LEARNED:
-            return self._learned.reason(feature, number, row)
+            return self._learned.reason(feature, number, row, self._own)
         return self._liked(feature, row) if feature in _FIELDS else ""
 
     def _counts(self, feature: int, row: int) -> str:

@@ -5,7 +5,7 @@ Part of explain.py, asked for the few offers that rest on it. Pure.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -32,8 +32,13 @@ LEARNED: Final = {
 """Codes by feature."""
 
 
+Own: TypeAlias = Callable[[int], str]
+
+
 class LearnedReasons:
-    """Of one answer; own: gives the shopper's own events on an item (number) in JSON."""
+    """Of one answer. own: gives the shopper's own events on an item (number) in JSON; handed over
+    with each question, since who asks holds this and should not be held by it: what refers to
+    itself waits for the garbage collector."""
 
     def __init__(
         self,
@@ -41,27 +46,25 @@ class LearnedReasons:
         shopper: Shopper,
         knowledge: Knowledge,
         now: int,
-        own: Callable[[int], str],
     ) -> None:
         self._situation = situation
         self._newest = shopper.session[: -SIMILAR_TO - 1 : -1]
         self._knowledge = knowledge
         self._now = now
-        self._own = own
 
-    def reason(self, feature: int, number: int, row: int) -> str:
+    def reason(self, feature: int, number: int, row: int, own: Own) -> str:
         """One reason in JSON, empty where there is nothing to show for it."""
         code = LEARNED[feature]
         if code == SIMILAR_ITEM:
-            return self._like(number)
+            return self._like(number, own)
         if code == BUY_AGAIN:
             return self._due(number)
         if code == NEW_ITEM:
             return self._new(row)
-        events = ",".join(filter(None, (self._own(item)[1:-1] for item in self._newest)))
+        events = ",".join(filter(None, (own(item)[1:-1] for item in self._newest)))
         return f'{{"code":"{TASTE}","evidence":{{"events":[{events}]}}}}' if events else ""
 
-    def _like(self, number: int) -> str:
+    def _like(self, number: int, own: Own) -> str:
         """By the item that weighs most among the newest of the session."""
         found, most, likeness = 0, 0.0, 0.0
         for place, item in enumerate(self._newest):
@@ -71,7 +74,7 @@ class LearnedReasons:
                     found, most, likeness = item, score * weight_of(place), score
         if not found:
             return ""
-        evidence = f'{{"events":{self._own(found)},"similarity":{round(likeness, 3)}}}'
+        evidence = f'{{"events":{own(found)},"similarity":{round(likeness, 3)}}}'
         return f'{{"code":"{SIMILAR_ITEM}","evidence":{evidence}}}'
 
     def _due(self, number: int) -> str:

@@ -24,7 +24,7 @@ from shared.errors import AttuneError, DatabaseUnavailable, Unavailable
 from shared.health import Check, bind
 from shared.logging import configure
 from shared.migrations import migrate
-from shared.serving import server_of, settle_garbage
+from shared.serving import server_of, settle
 from shared.settings import Settings
 
 _logger = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ def opener(
                 key_ring_age_s=lambda: ring.age_s,
             )
             checks.update(log=log.check, keys=_keys_check(ring))
-            settle_garbage()
+            settle()
             yield intake
 
     return open_intake

@@ -6,10 +6,6 @@ or is damaged is passed over and counted, and the one in force goes on.
 
 import asyncio
 import logging
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final
 
 from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.knowledge import Knowledge
@@ -20,9 +16,6 @@ from services.recommend.models.taking import UNTRAINED, Taken, take_up
 from shared.errors import AttuneError, InvalidInput, LogUnavailable, NotFound
 from shared.models.store import ModelStore, Promotion
 from shared.settings import Settings
-
-YIELD_S: Final = 0.000_2
-"""How long requests wait for the interpreter while a model is loaded; usually it is 5 ms."""
 
 _logger = logging.getLogger(__name__)
 
@@ -99,8 +92,7 @@ class ModelKeeper:
     async def _loaded(self, version: str) -> Taken:
         """Raises InvalidInput, NotFound (then `version` is not tried again) or Unavailable."""
         try:
-            with _giving_way():
-                return await asyncio.to_thread(self._load, version)
+            return await asyncio.to_thread(self._load, version)
         except AttuneError as error:
             if error.status < 500:
                 self._refused = version
@@ -134,8 +126,7 @@ class ModelKeeper:
         self._put_in_force(taken)
         await stopped(old)
         if before is not None:
-            with _giving_way():
-                await asyncio.to_thread(before.learned.let_go)
+            await asyncio.to_thread(before.learned.let_go)
 
     def _put_in_force(self, taken: Taken) -> None:
         taken.put_in(self._knowledge)
@@ -156,13 +147,3 @@ class ModelKeeper:
         if self.tail is None:
             raise LogUnavailable("the live tail has not begun")
         await self.tail.check()
-
-
-@contextmanager
-def _giving_way() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(YIELD_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)

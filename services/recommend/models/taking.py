@@ -81,6 +81,9 @@ def take_up(version: Version, numbers: ItemNumbers, capacity: int) -> Taken:
         if RANKER in parts:
             ranker = TreeRanker.of(parts[RANKER], name)
         kinds = {part: kind.of(parts[part], local) for part, kind in KINDS.items() if part in parts}
+        for made in kinds.values():
+            if isinstance(made, Vectors | Similar):
+                made.make_room(len(numbers))
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise InvalidInput(f"the model {metadata.version} is damaged: {error!r}") from None
     return Taken(

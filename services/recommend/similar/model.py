@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from services.recommend.arrays import Codes, Numbers, Scores, best_first, grown
+from services.recommend.arrays import Codes, Numbers, Scores, best_first, grown, taller
 from services.recommend.numbers import NO_ITEM
 from services.recommend.vectors.model import Vectors
 from shared.models.part import Part
@@ -27,13 +27,19 @@ SimilarArrays: TypeAlias = tuple[Numbers, Numbers, Scores, Numbers]
 @dataclass(slots=True)
 class Similar:
     """place_of: int64 by item number; numbers int64[l, MOST_PARTNERS], scores float64, lengths
-    int64[l] by place. `facts`: how it was made, and how good it was on the held-out part."""
+    int64[l] by place; the first `size` places are given out, beyond them is room for more.
+    `facts`: how it was made, and how good it was on the held-out part."""
 
     place_of: Numbers = field(default_factory=lambda: np.full(1, NO_LIST, dtype=np.int64))
     numbers: Numbers = field(default_factory=lambda: np.zeros((0, MOST_PARTNERS), dtype=np.int64))
     scores: Scores = field(default_factory=lambda: np.zeros((0, MOST_PARTNERS)))
     lengths: Numbers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """How many lists there are."""
+        return int(self.place_of.max(initial=NO_LIST)) + 1
 
     def arrays(self) -> SimilarArrays:
         """What compiled code takes; valid until the next `cover`."""
@@ -62,27 +68,30 @@ class Similar:
             rows[at], cosines[at] = best_first(leading[like], found, MOST_PARTNERS)
         self._append(missing, rows, cosines)
 
+    def make_room(self, lists: int) -> None:
+        """For so many lists in all: before there are requests that would wait for it."""
+        self.numbers, self.scores = taller(self.numbers, lists), taller(self.scores, lists)
+        self.lengths = taller(self.lengths, lists)
+
     def _append(self, items: Numbers, rows: list[Numbers], scores: list[Scores]) -> None:
         if not len(items):
             return
-        held = len(self.lengths)
-        more = np.zeros((len(items), MOST_PARTNERS), dtype=np.int64)
-        beside = np.zeros((len(items), MOST_PARTNERS))
-        for at, (row, score) in enumerate(zip(rows, scores, strict=True)):
-            more[at, : len(row)], beside[at, : len(row)] = row, np.minimum(score, 1.0)
-        self.numbers = np.concatenate([self.numbers, more])
-        self.scores = np.concatenate([self.scores, beside])
-        lengths = np.array([len(row) for row in rows], dtype=np.int64)
-        self.lengths = np.concatenate([self.lengths, lengths])
-        self.place_of[items] = np.arange(held, held + len(items))
+        first = self.size
+        self.make_room(first + len(items))
+        for at, (row, score) in enumerate(zip(rows, scores, strict=True), start=first):
+            self.numbers[at, : len(row)] = row
+            self.scores[at, : len(row)] = np.minimum(score, 1.0)
+            self.lengths[at] = len(row)
+        self.place_of[items] = np.arange(first, first + len(items))
 
     def part(self) -> Part:
         """As it lies in the model store; numbers of items as they are here."""
+        size = self.size
         arrays: dict[str, NDArray[np.generic]] = {
             "place_of": self.place_of,
-            "numbers": self.numbers.astype(np.int32),
-            "scores": self.scores.astype(np.float32),
-            "lengths": self.lengths,
+            "numbers": self.numbers[:size].astype(np.int32),
+            "scores": self.scores[:size].astype(np.float32),
+            "lengths": self.lengths[:size],
         }
         return Part(NAME, arrays, self.facts)
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.recommend.arrays import Numbers, grown
+from services.recommend.arrays import Numbers, grown, taller
 from services.recommend.numbers import NO_ITEM
 from services.recommend.vectors.labels import labels_of
 from services.recommend.vectors.loops import NOBODY, Floats, Mask, VectorArrays
@@ -101,21 +101,25 @@ class Vectors:
     def arrays(self) -> VectorArrays:
         """What compiled code takes; valid until the next `cover`."""
         if self._arrays is None:
-            fold, owners = self.fold, self.owners
-            folding = (fold.matrix, fold.centre, fold.shrink, fold.recency, fold.trust)
-            numbers = self._leading()
-            self._arrays = (
-                self.vectors,
-                self.biases,
-                self.known,
-                owners.vectors,
-                owners.trained,
-                folding,
-                numbers,
-                np.ascontiguousarray(self.vectors[numbers].T),
-                self.biases[numbers],
-            )
+            leading = self._leading()
+            across = np.ascontiguousarray(self.vectors[leading].T)
+            self._arrays = self._arrays_with(leading, across)
         return self._arrays
+
+    def _arrays_with(self, leading: Numbers, across: Floats) -> VectorArrays:
+        """across: the vectors of the leading, a column each."""
+        fold, owners = self.fold, self.owners
+        return (
+            self.vectors,
+            self.biases,
+            self.known,
+            owners.vectors,
+            owners.trained,
+            (fold.matrix, fold.centre, fold.shrink, fold.recency, fold.trust),
+            leading,
+            across,
+            self.biases[leading],
+        )
 
     def _leading(self) -> Numbers:
         known = np.flatnonzero(self.known)
@@ -142,14 +146,32 @@ class Vectors:
         if not places or (number < len(self.touched) and self.touched[number]):
             return
         length = number + 1
-        self.vectors, self.units = taller(self.vectors, length), taller(self.units, length)
-        self.biases, self.known = grown(self.biases, length), grown(self.known, length)
-        self.touched = grown(self.touched, length)
+        self.make_room(length)
         self.vectors[number] = self.labels.vectors[places].mean(axis=0)
         self.units[number] = unit(self.vectors[number:length])[0]
         self.biases[number] = self.labels.biases[places].mean() + self.labels.own
         self.known[number] = True
-        self._arrays = None
+        self._lead(number)
+
+    def make_room(self, length: int) -> None:
+        """For items of numbers below `length`: before there are requests that would wait for it."""
+        self.vectors, self.units = taller(self.vectors, length), taller(self.units, length)
+        self.biases, self.known = grown(self.biases, length), grown(self.known, length)
+        self.touched = grown(self.touched, length)
+
+    def _lead(self, number: int) -> None:
+        """An item without training is always among the leading. Choosing all of them anew would
+        take a millisecond of the requests' time for each such item."""
+        if self._arrays is None:
+            return
+        leading, across = self._arrays[6], self._arrays[7]
+        at = int(leading.searchsorted(number))
+        if at < len(leading) and leading[at] == number:
+            across[:, at] = self.vectors[number]
+        else:
+            leading = np.insert(leading, at, number)
+            across = np.insert(across, at, self.vectors[number], axis=1)
+        self._arrays = self._arrays_with(leading, across)
 
     def part(self) -> Part:
         """As it lies in the model store; numbers of items as they are here."""
@@ -207,12 +229,3 @@ def unit(vectors: Floats) -> Floats:
     """Each row by its length; a row of zeros stays."""
     lengths = np.sqrt((vectors * vectors).sum(axis=1, keepdims=True))
     return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-
-
-def taller(array: Floats, length: int) -> Floats:
-    """The array with at least `length` rows, those beyond its own of zeros; it grows by half."""
-    if length <= len(array):
-        return array
-    larger = _floats(max(length, len(array) * 3 // 2), array.shape[1])
-    larger[: len(array)] = array
-    return larger

@@ -160,8 +160,8 @@ def test_a_reason_for_buying_again_needs_an_interval() -> None:
 
     def reason(intervals: Intervals) -> str:
         knowledge.intervals = intervals
-        made = LearnedReasons(situation, shopper, knowledge, 1_000, lambda _: "[]")
-        return made.reason(again, number, row)
+        made = LearnedReasons(situation, shopper, knowledge, 1_000)
+        return made.reason(again, number, row, lambda _: "[]")
 
     assert reason(Intervals()) == ""
     assert reason(Intervals(np.zeros(64), np.zeros(64))) == ""

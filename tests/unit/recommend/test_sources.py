@@ -133,7 +133,7 @@ def test_items_that_came_after_training_are_given_vectors_and_likes() -> None:
     shop.knowledge.vectors = vectors
     for turn in range(1, 5):
         shop.ask(now=NOW)
-        shop.knowledge._refreshed -= 10_000 * turn
+        shop.knowledge._covered_at -= 10_000 * turn
     assert sorted(covered) == sorted(shop.numbers.known(name) for name in ITEMS)
 
 

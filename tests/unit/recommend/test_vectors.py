@@ -121,6 +121,22 @@ def test_a_new_item_is_ranked_by_its_labels(vectors: Vectors) -> None:
     assert 1_000 in nearest_items(own, vectors.arrays(), 500)[0]
 
 
+def test_what_leads_after_new_items_is_what_would_be_chosen_anew(vectors: Vectors) -> None:
+    vectors.arrays()
+    for number, value in ((1_000, 0), (3_000, 1), (1_500, 2), (1_000, 3)):
+        vectors.cover(number, ItemChanged(item=str(number), fields={"genre": str(value)}))
+    kept = vectors.arrays()
+    vectors._arrays = None
+    for held, anew in zip(kept, vectors.arrays(), strict=True):
+        assert all(
+            map(np.array_equal, held, anew)
+            if isinstance(held, tuple)
+            else [np.array_equal(held, anew)]
+        )
+    assert {1_000, 1_500, 3_000} <= set(kept[6].tolist())
+    assert kept[7].flags.c_contiguous
+
+
 def test_a_trained_item_keeps_its_vector(vectors: Vectors) -> None:
     before = vectors.vectors[101].copy()
     vectors.cover(101, ItemChanged(item="1", fields={"genre": "3"}))
@@ -137,3 +153,17 @@ def test_items_without_partners_get_them_by_their_vectors(vectors: Vectors) -> N
     assert {genre(int(item) - 100) for item in partners[:10]} == {2}
     assert list(scores) == sorted(scores, reverse=True)
     assert not len(similar.partners(5_000)[0])
+
+
+def test_lists_given_later_leave_the_others_and_are_kept(vectors: Vectors) -> None:
+    similar = Similar()
+    known: dict[int, list[int]] = {}
+    for number in range(1_000, 1_020):
+        vectors.cover(number, ItemChanged(item=str(number), fields={"genre": str(number % GENRES)}))
+        similar.cover(np.array([number]), vectors)
+        known[number] = similar.partners(number)[0].tolist()
+    assert similar.size == len(known) <= len(similar.lengths)
+    read = Similar.of(similar.part(), np.arange(4_000))
+    for number, partners in known.items():
+        assert similar.partners(number)[0].tolist() == partners != []
+        assert read.partners(number)[0].tolist() == partners
