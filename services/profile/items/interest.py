@@ -7,6 +7,7 @@ that grew stale is seen as such. Times are epoch ms.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from services.profile.component import Component, unpack
@@ -102,23 +103,16 @@ def wanted_by(book: Book) -> Kinds:
     )
 
 
-def shown_by(fact: facts.AnyFact, wanted: Kinds) -> Iterator[Shown]:
-    """The interest of wanted kinds that one fact shows; of a login all that the visitor did."""
-    if type(fact) is facts.ProfileAbsorbed:
-        yield from _brought(unpack(fact.component), wanted)
-        return
-    kind = _KINDS.get(type(fact))
-    if kind in wanted:
-        # one of three types, each about an item
-        item: str = fact.item  # type: ignore[union-attr]
-        yield Shown(item, CODES[kind], fact.occurred_at)
-
-
-_KINDS: Final[Mapping[type[Any], Kind]] = {
+_KINDS: Final[Mapping[type[facts.Fact], Kind]] = {
     facts.ItemViewed: "viewed",
     facts.CartAdded: "carted",
     facts.WishlistAdded: "wished",
 }
+
+
+@cache
+def _codes(wanted: Kinds) -> dict[type[facts.Fact], int]:
+    return {fact: CODES[kind] for fact, kind in _KINDS.items() if kind in wanted}
 
 
 def _brought(component: Component, wanted: Kinds) -> Iterator[Shown]:
@@ -153,8 +147,17 @@ def gather(
 
 
 def add(gathered: Gathered, key: str, delivery: Delivery, wanted: Kinds) -> None:
-    """Adds what one delivery of a known customer shows."""
-    for item, code, at in shown_by(delivery.fact, wanted):
-        marks = gathered.setdefault(delivery.partition, {}).setdefault(item, {})
-        customer = key[len(CUSTOMER_PREFIX) :]
-        marks[customer] = max(mark_of(code, at), marks.get(customer, 0))
+    """Adds what one delivery of a known customer shows; of a login all that the visitor did."""
+    fact: Any = delivery.fact
+    code = _codes(wanted).get(type(fact))
+    if code is not None:
+        _put(gathered, delivery.partition, key, Shown(fact.item, code, fact.occurred_at))
+    elif type(fact) is facts.ProfileAbsorbed:
+        for shown in _brought(unpack(fact.component), wanted):
+            _put(gathered, delivery.partition, key, shown)
+
+
+def _put(gathered: Gathered, partition: int, key: str, shown: Shown) -> None:
+    marks = gathered.setdefault(partition, {}).setdefault(shown.item, {})
+    customer = key[len(CUSTOMER_PREFIX) :]
+    marks[customer] = max(mark_of(shown.code, shown.at), marks.get(customer, 0))

@@ -8,6 +8,7 @@ says too much is harmless, since the state is asked again.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 from redis.asyncio import Redis
 
 from services.profile.identity import stable_id
@@ -26,26 +27,26 @@ AT_ONCE: Final = 500
 CUSTOMERS_AT_ONCE: Final = 2_000
 
 # KEYS: set of the partition's items, then a sorted set for each item. ARGV: customers kept,
-# customers let in, least mark that counts, seconds; for each item its id, how many customers, then
-# their marks and ids.
+# customers let in, least mark that counts, seconds; and packed (msgpack), since to pass each value
+# by itself would cost more than all the rest: for each item its id, then marks and customers.
 ADD: Final = """
-local at = 5
-for i = 2, #KEYS do
-  local count = tonumber(ARGV[at + 1])
-  local added = redis.call('ZADD', KEYS[i], 'GT', unpack(ARGV, at + 2, at + 1 + 2 * count))
+for i, entry in ipairs(cmsgpack.unpack(ARGV[5])) do
+  local key = KEYS[i + 1]
+  local added = redis.call('ZADD', key, 'GT', unpack(entry, 2))
   if added > 0 then
-    local size = redis.call('ZCARD', KEYS[i])
-    if size == added then redis.call('SADD', KEYS[1], ARGV[at]) end
+    local size = redis.call('ZCARD', key)
+    if size == added then redis.call('SADD', KEYS[1], entry[1]) end
     if size > tonumber(ARGV[2]) then
-      redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', '(' .. ARGV[3])
-      redis.call('ZREMRANGEBYRANK', KEYS[i], 0, -1 - tonumber(ARGV[1]))
+      redis.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. ARGV[3])
+      redis.call('ZREMRANGEBYRANK', key, 0, -1 - tonumber(ARGV[1]))
     end
-    redis.call('EXPIRE', KEYS[i], ARGV[4])
+    redis.call('EXPIRE', key, ARGV[4])
   end
-  at = at + 2 + 2 * count
 end
 return 1
 """
+
+_encoder = msgspec.msgpack.Encoder()
 
 
 class InterestStore:
@@ -77,7 +78,13 @@ class InterestStore:
         self, partition: int, items: Sequence[tuple[str, Mapping[str, int]]], now: int
     ) -> list[Any]:
         keys = [self._keys.interested(partition, item) for item, _ in items]
-        arguments: list[Any] = [
+        packed = []
+        for item, marks in items:
+            entry: list[str | int] = [item]
+            for customer, mark in marks.items():
+                entry += (mark, customer)
+            packed.append(entry)
+        return [
             1 + len(keys),
             self._keys.interest_items(partition),
             *keys,
@@ -85,12 +92,8 @@ class InterestStore:
             CUSTOMERS_KEPT + SLACK,
             first_mark(now),
             LIFE_S,
+            _encoder.encode(packed),
         ]
-        for item, marks in items:
-            arguments += (item, len(marks))
-            for customer, mark in marks.items():
-                arguments += (mark, customer)
-        return arguments
 
     async def interested(
         self, partition: int, items: Sequence[str], now: int
