@@ -69,12 +69,20 @@ TRIGGER: Final[dict[str, Any]] = {
     "style": "reminder",
     "not_before": NOON,
     "expires_at": NOON + 86_400_000,
-    "dedupe_key": f"cart_abandoned:{CUSTOMER}",
+    "dedupe_key": "3f7c1e9d5a20b4c8",
     "priority": 50,
     "fatigue": {"used": 0, "budget": 1, "window": 24},
-    "arm": "treatment",
+    "arm": "treated",
     "evidence": ["0190f3a2-6d1c-7c1e-9d57-3f0a5c8f2b11"],
-    "payload": {"items": ["sku-123"], "offers": []},
+    "payload": {
+        "items": ["sku-123", "sku-456"],
+        "offers": [],
+        "recommendation": "0190f3a2-7f00-7a3b-8c5d-112233445566",
+    },
+    "version": "spring-1",
+    "purpose": "marketing",
+    "tags": ["reminder"],
+    "about": {"item": "sku-123", "price": 4990},
 }
 
 ANSWER: Final[dict[str, Any]] = {
