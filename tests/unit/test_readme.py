@@ -64,7 +64,7 @@ def test_a_wrong_command_would_be_noticed() -> None:
 
 def test_the_bench_group_is_read_as_a_group() -> None:
     assert isinstance(load("bench", TARGETS["bench"]), LazyGroup)
-    assert set(BENCH_TARGETS) == {"ingest", "recommend", "freshness", "memory"}
+    assert set(BENCH_TARGETS) == {"ingest", "recommend", "freshness", "memory", "triggers"}
 
 
 def known() -> set[str]:
