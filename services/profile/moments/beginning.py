@@ -12,13 +12,12 @@ _UNLISTED: Final = Basis(name="consent")
 """What a purpose rests on that the policy does not name."""
 
 
-def may_begin(
-    identity: Identity, scenario: Scenario, moment: Waiting, policy: Policy
-) -> str | None:
+def may_begin(identity: Identity, scenario: Scenario, due: int, policy: Policy) -> str | None:
     """Why not: a stated suppression covers it (`covered`), or the customer wants not to be profiled
     and the purpose rests on consent (`paused`)."""
     profile = identity.profile
-    if profile.contact.covered.get(scenario.name, 0) > moment.due:
+    covered = profile.contact.covered
+    if covered and covered.get(scenario.name, 0) > due:
         return "covered"
     if profile.component.paused.value and policy.bases.get(scenario.purpose, _UNLISTED).consent:
         return "paused"

@@ -5,14 +5,23 @@ from typing import NamedTuple
 from services.profile.moments.occurring import ACTIVITY
 from services.profile.scenarios.book import Book, OnTimer, Scenario
 from services.profile.timers.next_times import MOVED_BY
+from shared.events import FACT_TYPES, Fact, MessageDecided, ProfileAbsorbed
+
+
+class Plan(NamedTuple):
+    """What there is to do with facts of one type. scenarios: those on it; moved: those on timers
+    that it can bring forward."""
+
+    scenarios: tuple[Scenario, ...]
+    moved: tuple[Scenario, ...]
 
 
 class BookIndex(NamedTuple):
-    """moved_by: fact type → scenarios on timers that it can bring forward; idle: scenarios on
-    timers that every fact puts off."""
+    """plans: for the types of facts with which there is anything to do; idle: scenarios on timers
+    that every fact puts off."""
 
-    moved_by: dict[str, list[Scenario]]
-    idle: list[Scenario]
+    plans: dict[type[Fact], Plan]
+    idle: tuple[Scenario, ...]
 
 
 _last: list[tuple[Book, BookIndex]] = []
@@ -27,13 +36,18 @@ def index_of(book: Book) -> BookIndex:
 
 
 def _make(book: Book) -> BookIndex:
-    moved_by: dict[str, list[Scenario]] = {}
+    moved: dict[str, list[Scenario]] = {}
     idle = []
     for scenario in book.on_timers:
-        if not isinstance(scenario.on, OnTimer):
-            continue
-        if scenario.on.timer in ACTIVITY:
+        timer = scenario.on.timer if isinstance(scenario.on, OnTimer) else ""
+        if timer in ACTIVITY:
             idle.append(scenario)
-        for name in MOVED_BY.get(scenario.on.timer, ()):
-            moved_by.setdefault(name, []).append(scenario)
-    return BookIndex(moved_by, idle)
+        for name in MOVED_BY.get(timer, ()):
+            moved.setdefault(name, []).append(scenario)
+    plans = {
+        kind: Plan(tuple(book.by_fact.get(name, ())), tuple(moved.get(name, ())))
+        for name, kind in FACT_TYPES.items()
+    }
+    always = (MessageDecided, ProfileAbsorbed)
+    used = {kind: plan for kind, plan in plans.items() if kind in always or plan != ((), ())}
+    return BookIndex(used, tuple(idle))

@@ -15,7 +15,7 @@ from services.profile.fold_kinds import CODES
 from services.profile.identity import Identity
 from services.profile.moments.around import Around, ItemMoved
 from services.profile.moments.beginning import is_decided, is_known, may_begin
-from services.profile.moments.book_index import index_of
+from services.profile.moments.book_index import Plan, index_of
 from services.profile.moments.context import MomentContext
 from services.profile.moments.occurring import occurrences
 from services.profile.moments.waiting import ARMS, WAITING_KEPT, Waiting, item_cause
@@ -26,6 +26,14 @@ from shared.profile import VIEWED
 _LOOKS_AHEAD: Final = 4
 _SHOWN: Final = CODES[facts.OfferShown]
 _NAMES: Final = {kind: name for name, kind in facts.FACT_TYPES.items()}
+_SUBJECTS: Final = {
+    **{kind: "order" for kind in facts.FACT_TYPES.values() if issubclass(kind, facts.OrderFact)},
+    facts.SegmentEntered: "segment",
+    facts.SegmentLeft: "segment",
+    facts.StageChanged: "stage",
+    facts.OccasionSaved: "name",
+}
+"""Fact type → the field that names what its moment is about besides the customer."""
 
 
 def note(
@@ -34,34 +42,50 @@ def note(
     """Puts what this fact begins into `identity.waiting`, and returns it, but for timers; the
     identity, a known customer's, has folded the fact already. now: epoch ms, where it is known to
     be later than the fact's receipt: what is past by then begins nothing."""
-    name = _NAMES[type(fact)]
     index = index_of(book)
-    scenarios, moved = book.by_fact.get(name), index.moved_by.get(name)
-    absorbed = isinstance(fact, facts.ProfileAbsorbed)
+    plan = index.plans.get(type(fact))
+    noted: Sequence[Waiting] = ()
+    if plan is not None:
+        noted = _note_planned(identity, fact, plan, book, around, now)
+    waiting = identity.waiting
+    for scenario in index.idle:
+        name = scenario.name
+        for standing in waiting:
+            if standing.scenario == name:
+                break
+        else:
+            arm(identity, [scenario], around, _since(identity, fact))
+    return noted
+
+
+def _note_planned(
+    identity: Identity, fact: facts.AnyFact, plan: Plan, book: Book, around: Around, now: int
+) -> Sequence[Waiting]:
+    moved: Iterable[Scenario] = plan.moved
+    noted: Sequence[Waiting] = ()
     if isinstance(fact, facts.MessageDecided):
         # Of that timer the next occurrence begins.
         moved = [each for each in book.on_timers if each.name == fact.scenario]
-    if not (scenarios or moved or index.idle or absorbed):
-        return ()
-    noted: Sequence[Waiting] = ()
-    since = _clock(identity, fact)
     if facts.is_imported(fact):
         # A history begins nothing, and yet there are birthdays to come.
-        since = max(since, fact.received_at)
+        pass
     elif isinstance(fact, facts.ProfileAbsorbed):
         part = unpack(fact.component)
         noted = _note_absorbed(identity, fact, part, book, around, now)
         if not (part.traits or part.orders or part.occasions):
             # As most parts are: a page that was looked at moves no timer.
-            moved = None
-    elif scenarios:
-        noted = _note_fact(identity, fact, scenarios, book.policy, around, now)
+            return noted
+    elif plan.scenarios:
+        noted = _note_fact(identity, fact, plan.scenarios, book.policy, around, now)
     if moved:
-        arm(identity, moved, around, since)
-    idle = [each for each in index.idle if not _stands(identity, each)]
-    if idle:
-        arm(identity, idle, around, since)
+        arm(identity, moved, around, _since(identity, fact))
     return noted
+
+
+def _since(identity: Identity, fact: facts.AnyFact) -> int:
+    """After when the next occurrence of a timer is looked for."""
+    clock = _clock(identity, fact)
+    return max(clock, fact.received_at) if facts.is_imported(fact) else clock
 
 
 def note_timers(identity: Identity, book: Book, around: Around, now: int) -> None:
@@ -88,7 +112,7 @@ def note_change(
             at + scenario.after_ms, scenario.name, item_cause(change), at, subject=item, item=item
         )
         if (
-            may_begin(identity, scenario, moment, book.policy) is None
+            may_begin(identity, scenario, moment.due, book.policy) is None
             and not is_known(identity, moment)
             and (scenario.when is None or scenario.when.holds(context))
         ):
@@ -106,38 +130,25 @@ def _note_fact(
 ) -> list[Waiting]:
     at = fact.occurred_at
     past = max(now, fact.received_at)
+    kind = type(fact)
     noted = []
     context: MomentContext | None = None
     for scenario in scenarios:
         due = at + scenario.after_ms
-        if due + scenario.life_ms <= past:
-            continue
-        moment = Waiting(due, scenario.name, fact.event_id, at, _subject(fact), _item(fact))
-        if may_begin(identity, scenario, moment, policy) is not None:
+        if due + scenario.life_ms <= past or may_begin(identity, scenario, due, policy) is not None:
             continue
         if scenario.when is not None:
             if context is None:
-                now = _clock(identity, fact)
-                context = MomentContext(identity.profile, around, now, fact=fact)
+                clock = _clock(identity, fact)
+                context = MomentContext(identity.profile, around, clock, fact=fact)
             if not scenario.when.holds(context):
                 continue
+        subject = getattr(fact, _SUBJECTS[kind]) if kind in _SUBJECTS else ""
+        item = fact.item if isinstance(fact, facts.ItemFact) else ""
+        moment = Waiting(due, scenario.name, fact.event_id, at, subject, item)
         if _put(identity, moment):
             noted.append(moment)
     return noted
-
-
-def _subject(fact: facts.AnyFact) -> str:
-    if isinstance(fact, facts.OrderFact):
-        return fact.order
-    if isinstance(fact, facts.SegmentEntered | facts.SegmentLeft):
-        return fact.segment
-    if isinstance(fact, facts.StageChanged):
-        return fact.stage
-    return fact.name if isinstance(fact, facts.OccasionSaved) else ""
-
-
-def _item(fact: facts.AnyFact) -> str:
-    return fact.item if isinstance(fact, facts.ItemFact) else ""
 
 
 def _note_absorbed(
@@ -238,10 +249,6 @@ def _put(identity: Identity, moment: Waiting) -> bool:
     if len(waiting) > WAITING_KEPT:
         waiting.remove(min(waiting, key=lambda each: (each.from_timer, each.at, each.cause)))
     return moment in waiting
-
-
-def _stands(identity: Identity, scenario: Scenario) -> bool:
-    return scenario.name in [each.scenario for each in identity.waiting]
 
 
 def _clock(identity: Identity, fact: facts.AnyFact) -> int:

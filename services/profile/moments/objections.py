@@ -31,7 +31,7 @@ def objection(
 ) -> str | None:
     """The first reason against it at `now` (epoch ms); None where the arbiter is to be asked."""
     timer = scenario.on if isinstance(scenario.on, OnTimer) else None
-    refused = may_begin(identity, scenario, moment, policy)
+    refused = may_begin(identity, scenario, moment.due, policy)
     if refused is not None:
         return refused
     if timer is not None and occurrence(identity.profile, scenario, around, moment) is None:
