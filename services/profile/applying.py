@@ -169,7 +169,7 @@ class Applier:
 
         def fold(identity: Identity, deliveries: Sequence[Delivery]) -> Effects:
             last = deliveries[-1].partition in ended
-            return fold_identity(identity, deliveries, rules, now if last else None)
+            return fold_identity(identity, deliveries, rules, now if last else None, now)
 
         return fold
 

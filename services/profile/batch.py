@@ -13,7 +13,12 @@ from services.profile.absorbing import absorbs_many, through_offset
 from services.profile.component import unpack
 from services.profile.identity import Delivery, Identity, OutboxEntry, apply, is_first_word
 from services.profile.item_counts import Increments, gather
-from services.profile.moments.assessing import ask_to_assess, assess, newest_position
+from services.profile.moments.assessing import (
+    ask_to_assess,
+    assess,
+    may_change,
+    newest_position,
+)
 from services.profile.moments.due import AT_ONCE, next_due
 from services.profile.moments.noting import note
 from services.profile.moments.rules import Rules
@@ -86,12 +91,14 @@ def fold_identity(
     deliveries: Sequence[Delivery],
     rules: Rules | None = None,
     now: int | None = None,
+    past: int = 0,
 ) -> Effects:
     """Applies deliveries to an identity, in place, and says what follows from them.
 
     With rules, what the new facts of a known customer begin is noted beside the state. now: epoch
     ms where these were the last ones in the log: what they make of segments and stage is stated;
-    else that is put off. A redelivered fact sets the timer again: the index may have lost it, or
+    else that is put off. past: epoch ms; what would be too late to say by then begins nothing.
+    A redelivered fact sets the timer again: the index may have lost it, or
     another process may have dropped the entry before this state was written.
     """
     before = next_due(identity)
@@ -107,10 +114,10 @@ def fold_identity(
         if isinstance(fact, facts.MessageDecided) and is_first_word(identity, delivery, verdict):
             messages.append(fact)
         if notes and verdict is Verdict.NEW and rules is not None:
-            noted += note(identity, fact, rules.book, rules.around)
+            noted += note(identity, fact, rules.book, rules.around, past)
     changed = any(verdict is not Verdict.REDELIVERED for verdict in verdicts)
     if notes and changed and rules is not None:
-        _assess(identity, rules, now)
+        _assess(identity, deliveries, rules, now)
     return Effects(
         verdicts=verdicts,
         changed=changed,
@@ -123,8 +130,10 @@ def fold_identity(
     )
 
 
-def _assess(identity: Identity, rules: Rules, now: int | None) -> None:
-    if not (rules.book.segments or rules.book.stages):
+def _assess(
+    identity: Identity, deliveries: Sequence[Delivery], rules: Rules, now: int | None
+) -> None:
+    if not may_change(deliveries, rules.book):
         return
     if now is None:
         ask_to_assess(identity, identity.profile.component.last_at)

@@ -94,49 +94,53 @@ class TimerLoop:
         self._next_tick = now + TICK_S
         limit = max(LEAST, LIMIT // len(chosen))
         due = await self._store.due(chosen, self._clock.now_ms(), limit)
-        if due:
-            await self._fire(due, now)
-        if len(due) < limit:
+        fired = bool(due) and await self._fire(due, now)
+        if len(due) < limit or not fired:
             return False
         self._next_tick = 0.0
         return True
 
-    async def _fire(self, due: list[DueTimer], monotonic: float) -> None:
+    async def _fire(self, due: list[DueTimer], monotonic: float) -> bool:
+        """Whether anything was left to decide."""
         now = self._clock.now_ms()
         again = now + int(REPUBLISH_S * 1000 * self._clock.speed)
         rules = self._rules()
-        held = self._cache.take(timer.key for timer in due)
-        missing = [timer.key for timer in due if timer.key not in held]
-        identities = held | await self._store.load(missing)
+        identities = await self._load([timer.key for timer in due])
         index = _Index()
         firing: list[_Firing] = []
         entries: list[OutboxEntry] = []
         for timer in due:
             identity = identities[timer.key]
             at = next_due(identity)
-            if identity.outbox and at is not None:
-                entries += self._not_just_published(identity.outbox, monotonic)
-                index.later[timer] = again
-            elif at is None or at > now:
+            if at is None or at > now:
                 index.move(timer, at)
-            else:
-                held.pop(timer.key, None)
+            elif not identity.outbox:
                 firing.append(_Firing(timer, identity, _timed(identity, rules, now)))
                 metrics.TIMERS_LATE.observe((now - at) / 1000)
-        self._cache.put(held.values())
+            elif standing := self._not_just_published(identity.outbox, monotonic):
+                entries += standing
+                index.later[timer] = again
         entries += await self._state(firing, rules, now)
         refused = await self._write(firing)
         for timer, identity, _ in firing:
-            index.move(timer, again if identity.outbox else next_due(identity))
+            # Of what was stated the entry stays: should this process die, another one finds it.
+            if not identity.outbox:
+                index.move(timer, next_due(identity))
         # Who was refused has just been written by a fold; its entry is looked at again next tick.
+        self._cache.put(each for key, each in identities.items() if key not in refused)
         entries = [entry for entry in entries if entry.key not in refused]
         if entries:
             await self._publisher.publish(entries)
             self._remember(entries, monotonic)
-        index = index.without(refused)
-        if index.stale or index.later:
-            await self._store.settle(index.stale, index.later)
-            await self._look_again(index, identities)
+        await self._settle(index.without(refused), identities)
+        return bool(firing)
+
+    async def _load(self, keys: Sequence[str]) -> dict[str, Identity]:
+        """What the worker holds in memory need not be read; a write tells where that is outdated.
+        Taken out of there, for whoever fails midway must not leave anything half decided."""
+        held = self._cache.take(keys)
+        missing = [key for key in keys if key not in held]
+        return held | (await self._store.load(missing) if missing else {})
 
     async def _state(self, firing: Sequence[_Firing], rules: Rules, now: int) -> list[OutboxEntry]:
         """Puts what was decided into the outboxes; payloads are asked for all together."""
@@ -154,20 +158,22 @@ class TimerLoop:
         return entries
 
     async def _write(self, firing: Sequence[_Firing]) -> set[str]:
-        """Writes whom the decisions changed; returns who was refused. The others are held for the
-        fold of what was stated."""
+        """Writes whom the decisions changed; returns who was refused."""
         changed = [identity for _, identity, fired in firing if fired.changed or identity.outbox]
-        refused = {identity.key for identity in await self._store.save(changed)}
-        self._cache.put(identity for identity in changed if identity.key not in refused)
-        return refused
+        return {identity.key for identity in await self._store.save(changed)}
 
-    async def _look_again(self, index: _Index, seen: Mapping[str, Identity]) -> None:
-        """Puts back what another process has written a reason for in between.
+    async def _settle(self, index: _Index, seen: Mapping[str, Identity]) -> None:
+        """Moves and removes entries; then puts back what another process has written a reason for
+        in between.
 
         Whoever folds writes the state first and then the index: either that entry came after the
-        removal, or the state is seen here. Nobody wrote where the counter still stands.
+        removal, or the state is seen here. Nobody wrote where the counter still stands; where it
+        does not, what is held in memory is outdated.
         """
         settled = (*index.stale, *index.later)
+        if not settled:
+            return
+        await self._store.settle(index.stale, index.later)
         counters = await self._store.counters([timer.key for timer in settled])
         moved = [timer for timer in settled if counters[timer.key] != seen[timer.key].counter]
         if not moved:

@@ -228,7 +228,7 @@ class _Explaining:
         """What stands in the way of sending at that time, and until when."""
         identity, policy = self._identity, self._book.policy
         if moment.cause == _NEXT:
-            refused = may_begin(identity, scenario, moment, policy)
+            refused = may_begin(identity, scenario, moment.due, policy)
             covered = identity.profile.contact.covered.get(scenario.name)
         else:
             refused = objection(identity, scenario, moment, policy, self._around, at)

@@ -4,11 +4,12 @@ Asked of each customer whom a batch of facts touched, and again where time alone
 What changed is stated in the outbox and takes effect when that fact is folded, like any decision.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, TypeAlias
 
-from services.profile.identity import Identity, OutboxEntry, stable_id
+from services.profile.identity import Delivery, Identity, OutboxEntry, stable_id
 from services.profile.moments.around import Around
+from services.profile.moments.book_index import index_of
 from services.profile.moments.context import MomentContext
 from services.profile.moments.waiting import SEGMENTS, Waiting
 from services.profile.scenarios.book import Book
@@ -57,6 +58,14 @@ def newest_position(identity: Identity) -> str:
     """partition/offset of the newest fact that the state has."""
     partition, offset = max(identity.positions.items(), default=(0, -1))
     return f"{partition}/{offset}"
+
+
+def may_change(deliveries: Iterable[Delivery], book: Book) -> bool:
+    """Whether any of these facts can turn a rule: what assessing itself states mostly cannot."""
+    if not (book.segments or book.stages):
+        return False
+    settled = index_of(book).settled
+    return any(type(delivery.fact) not in settled for delivery in deliveries)
 
 
 def ask_in_time(identity: Identity, book: Book, now: int) -> None:

@@ -31,8 +31,10 @@ def is_known(identity: Identity, moment: Waiting) -> bool:
 
 def is_decided(identity: Identity, moment: Waiting) -> bool:
     """Whether there is a verdict on it, be it to hold it."""
-    known = trigger_id(identity, moment)
     contact = identity.profile.contact
+    if not contact.holds and not contact.stated:
+        return False
+    known = trigger_id(identity, moment)
     return known in contact.holds or contact.knows(digest(fact_id(known, 1)))
 
 

@@ -5,7 +5,16 @@ from typing import NamedTuple
 from services.profile.moments.occurring import ACTIVITY
 from services.profile.scenarios.book import Book, OnTimer, Scenario
 from services.profile.timers.next_times import MOVED_BY
-from shared.events import FACT_TYPES, Fact, MessageDecided, ProfileAbsorbed
+from shared.events import (
+    FACT_TYPES,
+    ArmAssigned,
+    Fact,
+    MessageDecided,
+    ProfileAbsorbed,
+    SegmentEntered,
+    SegmentLeft,
+    StageChanged,
+)
 
 
 class Plan(NamedTuple):
@@ -18,10 +27,11 @@ class Plan(NamedTuple):
 
 class BookIndex(NamedTuple):
     """plans: for the types of facts with which there is anything to do; idle: scenarios on timers
-    that every fact puts off."""
+    that every fact puts off; settled: types of facts that turn no rule of segments and stages."""
 
     plans: dict[type[Fact], Plan]
     idle: tuple[Scenario, ...]
+    settled: frozenset[type[Fact]]
 
 
 _last: list[tuple[Book, BookIndex]] = []
@@ -50,4 +60,11 @@ def _make(book: Book) -> BookIndex:
     }
     always = (MessageDecided, ProfileAbsorbed)
     used = {kind: plan for kind, plan in plans.items() if kind in always or plan != ((), ())}
-    return BookIndex(used, tuple(idle))
+    return BookIndex(used, tuple(idle), _settled(book))
+
+
+def _settled(book: Book) -> frozenset[type[Fact]]:
+    """No rule asks for the stage, and only stages may ask for segments (the book is checked)."""
+    of_segments = any("profile.segments" in stage.when.variables for stage in book.stages)
+    never: list[type[Fact]] = [StageChanged, ArmAssigned]
+    return frozenset(never if of_segments else [*never, SegmentEntered, SegmentLeft])

@@ -1,7 +1,6 @@
 """What the expressions of scenarios may read of one customer at one moment. Pure.
 
-Lazy: each variable is worked out when an expression first asks for it, then kept; all scenarios of
-one fact share one context.
+Lazy: each variable is worked out when an expression asks for it.
 """
 
 from services.profile.moments.around import Around, ItemMoved
@@ -20,7 +19,7 @@ class MomentContext:
     now: epoch ms, of the fact or of the decision.
     """
 
-    __slots__ = ("_values", "around", "fact", "moved", "now", "profile", "waiting")
+    __slots__ = ("around", "fact", "moved", "now", "profile", "waiting")
 
     def __init__(
         self,
@@ -38,7 +37,6 @@ class MomentContext:
         self.fact = fact
         self.moved = moved
         self.waiting = waiting
-        self._values: dict[str, Scalar] = {}
 
     @property
     def subject(self) -> str:
@@ -71,7 +69,4 @@ class MomentContext:
 
     def value(self, variable: str) -> Scalar:
         """The variable by its dotted name, such as `profile.orders`."""
-        values = self._values
-        if variable not in values:
-            values[variable] = value_of(variable, self)
-        return values[variable]
+        return value_of(variable, self)

@@ -26,7 +26,7 @@ from shared.profile import VIEWED
 _LOOKS_AHEAD: Final = 4
 _SHOWN: Final = CODES[facts.OfferShown]
 _NAMES: Final = {kind: name for name, kind in facts.FACT_TYPES.items()}
-_SUBJECTS: Final = {
+_SUBJECTS: Final[dict[type[facts.Fact], str]] = {
     **{kind: "order" for kind in facts.FACT_TYPES.values() if issubclass(kind, facts.OrderFact)},
     facts.SegmentEntered: "segment",
     facts.SegmentLeft: "segment",

@@ -111,6 +111,10 @@ def _cart(moment: Moment) -> list[str]:
     return cart_items(component(moment))
 
 
+def _items_in_cart(moment: Moment) -> float:
+    return len([mark for mark in component(moment).cart.values() if mark.quantity])
+
+
 def _favourites(index: int) -> Callable[[Moment], list[str]]:
     return lambda moment: [value for value, _ in affinity(component(moment), index)]
 
@@ -169,7 +173,7 @@ VARIABLES: Final = (
     *_over_days("views", "items viewed", facts.ItemViewed),
     *_over_days("searches", "searches", facts.Searched),
     *_over_days("carted", "items put into the cart", facts.CartAdded),
-    count("profile.cart_items", "different items in the cart", lambda m: len(_cart(m))),
+    count("profile.cart_items", "different items in the cart", _items_in_cart),
     count("profile.cart_pieces", "pieces in the cart", _pieces),
     count("profile.cart_value", "price of the cart, by the catalogue", _cart_value),
     flag(

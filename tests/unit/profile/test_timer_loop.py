@@ -192,7 +192,7 @@ async def test_a_state_is_written_before_its_timer(monkeypatch: pytest.MonkeyPat
         await real(timers)
 
     monkeypatch.setattr(shop.store, "schedule", schedule)
-    applier = Applier(cast(Any, shop.store), None, IdentityCache(10), rules=cart_rules)
+    applier = Applier(cast(Any, shop.store), None, IdentityCache(10), rules=cart_rules, clock=STILL)
     await applier.apply({("events", 0): shop.log.records("events")})
     assert written == [True]
     assert shop.store.timers == {0: {"c:alice": NOW + DELAY_MS}}
