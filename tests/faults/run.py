@@ -20,7 +20,7 @@ from tests.faults.witness import judge
 
 DRAIN_S: Final = 180.0
 DECISIONS_S: Final = 60.0
-LISTEN_S: Final = 30.0
+LISTEN_S: Final = 60.0
 LOSING: Final = ("redis_restored", "storm")
 
 

@@ -38,6 +38,9 @@ class Subscriber:
             "group.id": f"{settings.namespace}.{GROUP}",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
+            # One that left while the broker was away is a member until this is over.
+            "session.timeout.ms": 6_000,
+            "heartbeat.interval.ms": 1_500,
             "log_level": 0,
         }
 
