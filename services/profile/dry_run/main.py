@@ -42,18 +42,46 @@ from shared.settings import Settings
     type=click.Choice(("archive", "log")),
     help="What to replay; the archive if there is one, unless named.",
 )
+@click.option(
+    "--segments-within",
+    "segments_within_s",
+    type=click.IntRange(0, 3600),
+    default=300,
+    show_default=True,
+    help="Ask for segments and stage so many seconds after an event at most; 0: after each one.",
+)
 @json_option
-def command(draft: Path, only: str, days: int, source: Source | None, as_json: bool) -> None:
+def command(
+    draft: Path,
+    only: str,
+    days: int,
+    source: Source | None,
+    segments_within_s: int,
+    as_json: bool,
+) -> None:
     """Replay the archived log against a draft: how many would fire, to whom, in whose way.
 
     Sends nothing, writes nothing. Facts before the window are folded first, so that every customer
     is known as on its first day; inside of it the draft decides in the place of what really ran.
     """
     settings = Settings.from_environment()
-    options = {"scenario": str(draft), "only": only, "days": days, "source": source}
+    options = {
+        "scenario": str(draft),
+        "only": only,
+        "days": days,
+        "source": source,
+        "segments_within_s": segments_within_s,
+    }
     with Report("scenarios dry-run", as_json=as_json, settings=options) as report:
         running = Path(settings.scenarios or SHIPPED)
-        asked = Asked(draft=draft, running=running, only=only, days=days, source=source)
+        asked = Asked(
+            draft=draft,
+            running=running,
+            only=only,
+            days=days,
+            source=source,
+            segments_within_s=segments_within_s,
+        )
         found = uvloop.run(_run(settings, asked))
         keys = msgspec.structs.asdict(found)
         report.add(**msgspec.structs.asdict(keys.pop("effects")), **keys)

@@ -21,7 +21,7 @@ from services.profile.dry_run.report import Window
 from services.profile.identity import CUSTOMER_PREFIX, Delivery, Identity, OutboxEntry, apply
 from services.profile.items.interest import kinds_of
 from services.profile.moments.around import Around, ItemMoved
-from services.profile.moments.assessing import assess
+from services.profile.moments.assessing import ask_to_assess, assess, may_change
 from services.profile.moments.due import next_due
 from services.profile.moments.firing import fire
 from services.profile.moments.noting import note, note_change, note_timers
@@ -74,8 +74,11 @@ def nobody(fact: facts.MessageDecided) -> None:
 
 
 class PartitionPlay:
-    """Feed it the partition's records from the first on, then `finish`. heard: is told each
-    verdict of the replay, in order."""
+    """Feed it the partition's records from the first on, then `finish`.
+
+    heard: is told each verdict, in order; assess_within_ms: segments and stage are asked so long
+    after a fact at most, for what it touched in between together, as a live worker does by batches.
+    """
 
     def __init__(
         self,
@@ -85,6 +88,7 @@ class PartitionPlay:
         window: Window,
         moves: Sequence[ItemMoved] = (),
         heard: Heard = nobody,
+        assess_within_ms: int = 0,
     ) -> None:
         self._partition = partition
         self._book = book
@@ -93,6 +97,7 @@ class PartitionPlay:
         self._window = window
         self._moves = moves if book.on_items else ()
         self._heard = heard
+        self._assess_within = assess_within_ms
         self._moved = 0
         zone = ZoneInfo(around.zone)
         self._after, self._before = Counting(zone), Counting(zone)
@@ -153,7 +158,7 @@ class PartitionPlay:
         if verdict is Verdict.NEW:
             self._interested_in(identity, delivery.fact)
             # What is due in the window may have begun before it.
-            if self._clock >= self._noting_from and not facts.is_imported(delivery.fact):
+            if self._clock >= self._noting_from:
                 note(identity, delivery.fact, self._book, self._around)
 
     def _live(self, identity: Identity, delivery: Delivery) -> None:
@@ -164,11 +169,12 @@ class PartitionPlay:
         if isinstance(fact, facts.MessageFact) and self._only_the_past_sent(fact.message):
             self._left_out += 1
             return
-        if apply(identity, delivery) is not Verdict.NEW or facts.is_imported(fact):
+        if apply(identity, delivery) is not Verdict.NEW:
             return
         self._interested_in(identity, fact)
         note(identity, fact, self._book, self._around)
-        self._assess(identity, self._clock, f"{delivery.partition}/{delivery.offset}")
+        if may_change([delivery], self._book):
+            self._assess(identity, f"{delivery.partition}/{delivery.offset}")
         self._schedule(identity)
 
     def _interested_in(self, identity: Identity, fact: facts.AnyFact) -> None:
@@ -262,8 +268,11 @@ class PartitionPlay:
         for entry in (*fired.stated, *stated):
             self._fold(identity, entry)
 
-    def _assess(self, identity: Identity, now: int, position: str) -> None:
-        for entry in assess(identity, self._book, self._around, now, position):
+    def _assess(self, identity: Identity, position: str) -> None:
+        if self._assess_within:
+            ask_to_assess(identity, self._clock + self._assess_within)
+            return
+        for entry in assess(identity, self._book, self._around, self._clock, position):
             self._fold(identity, entry)
 
     def _fold(self, identity: Identity, entry: OutboxEntry) -> None:

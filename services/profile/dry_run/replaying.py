@@ -43,7 +43,7 @@ class File(Struct, frozen=True):
 
 class Setup(Struct, frozen=True, kw_only=True):
     """What every process needs to know. running, only: one scenario of the draft among the running
-    ones, else None and ""; changes: messages of `catalogue`."""
+    ones, else None and ""; changes: messages of `catalogue`; assess_within_ms: as in playing."""
 
     settings: Settings
     history: History
@@ -52,6 +52,7 @@ class Setup(Struct, frozen=True, kw_only=True):
     running: File | None
     only: str
     changes: list[bytes]
+    assess_within_ms: int
 
     def book(self) -> Book:
         """The book to judge by. Raises BookRefused, InvalidInput."""
@@ -102,7 +103,14 @@ async def _replay(partition: int) -> Replayed:
         predict=_Process.learned.predict,
         refill_days=_Process.learned.refill_days,
     )
-    play = PartitionPlay(partition, book, around, setup.window, moves)
+    play = PartitionPlay(
+        partition,
+        book,
+        around,
+        setup.window,
+        moves,
+        assess_within_ms=setup.assess_within_ms,
+    )
     history = setup.history
     end = history.ends[partition]
     async for records in partition_records(setup.settings, history.source, partition, end):

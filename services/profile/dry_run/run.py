@@ -22,13 +22,14 @@ MOST_BYTES: Final = 4 * 1_048_576
 
 class Asked(Struct, frozen=True, kw_only=True):
     """What to try. only: that scenario of the draft, among those of `running`; "" for the draft
-    alone."""
+    alone; segments_within_s: how long after an event segments and stage are asked at most."""
 
     draft: Path
     running: Path
     only: str
     days: int
     source: Source | None
+    segments_within_s: int = 0
 
 
 class DryRun(Struct, frozen=True, kw_only=True):
@@ -66,6 +67,7 @@ async def prepared(settings: Settings, asked: Asked) -> Setup:
         running=running,
         only=asked.only,
         changes=await catalogue_changes(settings),
+        assess_within_ms=asked.segments_within_s * 1000,
     )
 
 

@@ -87,12 +87,13 @@ def replayed(
     window: Window = WINDOW,
     changes: Sequence[bytes] = (),
     step: int = 0,
+    assess_within_ms: int = 0,
 ) -> Replayed:
     """The replay of a partition against a draft; step: records fed at a time, 0 for all."""
     book = read(text, "draft.yaml")
     items, moves = items_then(changes, window.from_ms)
     around = Around(items=items, zone=book.policy.zone)
-    play = PartitionPlay(0, book, around, window, moves)
+    play = PartitionPlay(0, book, around, window, moves, assess_within_ms=assess_within_ms)
     for start in range(0, len(records), step or len(records) or 1):
         play.feed(records[start : start + (step or len(records))])
     return play.finish()

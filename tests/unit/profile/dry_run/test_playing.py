@@ -221,6 +221,15 @@ def test_segments_are_the_drafts_own() -> None:
     assert welcome.segments == {"regular": 1}
 
 
+def test_segments_asked_some_minutes_later_are_the_same() -> None:
+    records = log(bought(1, NOW + HOUR), bought(2, NOW + DAY), viewed(3, NOW + DAY + 1))
+
+    found = replayed(draft(WELCOME, more=REGULARS), records, assess_within_ms=5 * MINUTE)
+
+    assert found.waiting == 0
+    assert found.after.scenarios["regulars"].days == {"2025-10-10": [1, 1]}
+
+
 def test_the_same_log_gives_the_same_counts_however_it_is_read() -> None:
     facts_of_many = [
         (carted, viewed, bought)[n % 3](n, NOW + n * 17 * MINUTE, f"i{n % 5}", customer=f"u{n % 7}")
