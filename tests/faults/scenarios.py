@@ -60,7 +60,9 @@ async def decided_again(stage: Stage) -> Violations:
 
     await stage.until(said, "a message")
     await asyncio.sleep(LATE_S)
-    await stage.drained()
+    if (await stage.decisions())["ada"] == 1:
+        await stage.drained()
+    # A verdict that does not end its moment may be stated for ever: that log is never drained.
     decided = (await stage.decisions())["ada"]
     return [] if decided == 1 else [f"{decided} decisions for one cart"]
 
