@@ -116,7 +116,9 @@ class Producer:
     next record goes through a fresh one.
     """
 
-    def __init__(self, renewing: RenewingClient, settings: Settings, compression: str) -> None:
+    def __init__(
+        self, renewing: RenewingClient, settings: Settings, compression: str | None
+    ) -> None:
         self._renewing = renewing
         self._settings = settings
         self._codec = CODECS[compression]
@@ -127,7 +129,7 @@ class Producer:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, settings: Settings, *, wait_s: float = START_S, compression: str = "lz4"
+        cls, settings: Settings, *, wait_s: float = START_S, compression: str | None = "lz4"
     ) -> AsyncIterator[Self]:
         """Raises LogUnavailable when no broker answers within `wait_s` seconds.
 

@@ -214,7 +214,7 @@ async def test_a_header_name_that_is_not_utf_8_keeps_no_reader_from_any_record(
     settings = any_settings
     name = topics.EVENTS.named(settings.namespace)
     sent = []
-    async with bus.Producer.open(settings, compression=compression) as producer:  # type: ignore[arg-type]
+    async with bus.Producer.open(settings, compression=compression) as producer:
         for number in range(60):
             headers = ((ODD_NAME, b"odd"), ("src", b"a/0/1")) if number % 20 in (0, 7, 8) else ()
             value = b"%d" % number
