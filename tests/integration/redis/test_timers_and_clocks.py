@@ -43,6 +43,8 @@ RULES = Rules(book(CART, BIRTHDAY), Around())
 class Machine:
     """A machine's clocks: one that is set by hand, and one that only goes on."""
 
+    speed = 1.0
+
     def __init__(self) -> None:
         self.real, self.steady = NOW, 0.0
 
