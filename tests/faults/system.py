@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -140,8 +141,9 @@ class System:
         if wrong is not None and wrong != Wrong():
             options = [word for name, value in wrong.options() for word in (name, value)]
             command = ["-m", "tests.faults.broken", *options, "--", *arguments]
-        # Into a file: what a killed command started may hold a pipe open for longer.
-        with (self.folder / "command.log").open("wb+") as said:
+        # Into a file of its own: what a killed command started may hold a pipe open for longer, or
+        # write its last words over those of the next.
+        with tempfile.TemporaryFile() as said:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-P",
