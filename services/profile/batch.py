@@ -133,9 +133,7 @@ def fold_identity(
 def _assess(
     identity: Identity, deliveries: Sequence[Delivery], rules: Rules, now: int | None
 ) -> None:
-    # An import teaches and decides nothing: what it makes of its customers waits for their return.
-    live = [delivery for delivery in deliveries if not facts.is_imported(delivery.fact)]
-    if not may_change(live, rules.book):
+    if not may_change(deliveries, rules.book):
         return
     if now is None:
         ask_to_assess(identity, identity.profile.component.last_at)

@@ -61,11 +61,15 @@ def newest_position(identity: Identity) -> str:
 
 
 def may_change(deliveries: Iterable[Delivery], book: Book) -> bool:
-    """Whether any of these facts can turn a rule: what assessing itself states mostly cannot."""
+    """Whether any of these facts may turn a rule: what assessing itself states mostly cannot, and
+    imported facts decide nothing: what they make of a customer waits for the next live one."""
     if not (book.segments or book.stages):
         return False
     settled = index_of(book).settled
-    return any(type(delivery.fact) not in settled for delivery in deliveries)
+    return any(
+        type(delivery.fact) not in settled and not facts.is_imported(delivery.fact)
+        for delivery in deliveries
+    )
 
 
 def ask_in_time(identity: Identity, book: Book, now: int) -> None:

@@ -13,7 +13,7 @@ from services.profile.batch import read_delivery
 from services.profile.identity import Delivery, Identity, OutboxEntry, apply
 from services.profile.item_counts import COUNTERS, counts
 from services.profile.items.interest import NO_KINDS, Gathered, add, first_mark, wanted_by
-from services.profile.moments.assessing import ask_in_time
+from services.profile.moments.assessing import ask_in_time, may_change
 from services.profile.moments.due import next_due
 from services.profile.moments.noting import note, note_timers
 from services.profile.moments.rules import Rules
@@ -55,6 +55,7 @@ class PartitionFold:
         self._now = now
         self._wanted = NO_KINDS if rules is None else wanted_by(rules.book)
         self._interest: Gathered = {}
+        self._to_assess: set[str] = set()
         self._noted_from = now - (0 if rules is None else _longest(rules))
 
     def feed(self, records: "Iterable[Record]") -> None:
@@ -85,6 +86,8 @@ class PartitionFold:
             return
         if delivery.fact.occurred_at >= self._noted_from:
             note(identity, delivery.fact, self._rules.book, self._rules.around, self._now)
+        if may_change((delivery,), self._rules.book):
+            self._to_assess.add(identity.key)
         if self._wanted:
             add(self._interest, identity.key, delivery, self._wanted)
 
@@ -122,6 +125,7 @@ class PartitionFold:
         for identity in self.identities.values():
             if identity.is_customer:
                 note_timers(identity, book, around, self._now)
+            if identity.key in self._to_assess:
                 ask_in_time(identity, book, self._now)
 
     def timers(self) -> dict[str, int]:

@@ -14,11 +14,12 @@ from services.profile.batch import decode_batch, fold_identity, item_increments
 from services.profile.cache import IdentityCache
 from services.profile.identity import Identity
 from services.profile.items.interest import Gathered, gather
+from services.profile.moments.waiting import SEGMENTS
 from services.profile.rebuild import folding
 from services.profile.rebuild.catching_up import CatchingUp
 from services.profile.rebuild.filling import Filled, Part, Shadow
 from services.profile.rebuild.folding import PartitionFold
-from services.profile.scenarios.book import OnItem
+from services.profile.scenarios.book import OnItem, Segment
 from services.profile.state import canonical
 from shared import events as facts
 from shared.bus_offsets import Bounds, Commit
@@ -27,9 +28,10 @@ from shared.settings import Settings
 from tests.fixtures.fake_profile_store import FakeProfileStore
 from tests.fixtures.fake_readers import FakeRecord
 from tests.unit.profile.builders import DAY, NOW, base, bought, carted, viewed
-from tests.unit.profile.moments.books import DELAY_MS, RULES, scenario
+from tests.unit.profile.moments.books import DELAY_MS, RULES, When, scenario
 
 HOUR_MS = 3_600_000
+EVERYBODY = Segment(name="everybody", when=When(lambda context: True))
 
 
 def records(*sequence: facts.Fact) -> list[Any]:
@@ -112,6 +114,26 @@ def test_interest_is_indexed_as_live_as_far_as_it_counts_still() -> None:
         "lamp": ["alice", "bob", "ivy"],
         "mug": ["alice", "ivy"],
         "rug": ["bob"],
+    }
+
+
+def test_who_was_only_imported_is_not_asked_for_segments() -> None:
+    rules = RULES._replace(book=replace(RULES.book, segments=(EVERYBODY,)))
+    fold = PartitionFold(0, 336, rules, NOW)
+    imported = {"source": "import:shop"}
+    fold.feed(
+        records(
+            facts.CartAdded(**base(1, NOW, customer="ivy") | imported, item="mug"),
+            facts.CartAdded(**base(2, NOW, customer="bob") | imported, item="mug"),
+            viewed(3, NOW, customer="bob"),
+        )
+    )
+    fold.note_timers()
+    assert {
+        key: [each.scenario for each in one.waiting] for key, one in fold.identities.items()
+    } == {
+        "c:ivy": [],
+        "c:bob": [SEGMENTS],
     }
 
 

@@ -1,5 +1,7 @@
 """Segments and stage: changes of membership are facts, and time alone can change them."""
 
+from msgspec.structs import replace
+
 from services.profile.moments.assessing import newest_position
 from services.profile.moments.due import AT_ONCE, next_due
 from services.profile.moments.firing import fire
@@ -111,3 +113,13 @@ def test_a_visitor_has_no_segments() -> None:
     visitor = Customer(book(segments=[LATELY]), "a:v")
     visitor.fold(viewed(1, NOW, anonymous="v"), now=NOW)
     assert (visitor.identity.outbox, visitor.identity.waiting) == ([], [])
+
+
+def test_imported_facts_turn_no_rule_until_the_customer_comes_back() -> None:
+    alice = Customer(book(segments=[BUYERS]))
+    imported = [replace(bought(number, NOW + number), source="import:shop") for number in (1, 2)]
+    alice.fold(*imported, now=NOW + 2)
+    alice.fold(replace(bought(3, NOW + 3), source="import:shop"))
+    assert (alice.identity.outbox, alice.waiting) == ([], [])
+    alice.fold(viewed(4, NOW + 4), now=NOW + 4)
+    assert told(alice.fold_outbox()) == [("segment_entered", "buyers")]
