@@ -229,10 +229,10 @@ def _watch(
     metrics: RecommendMetrics, running: RunningCatalogue, log: DecisionLog, ring: KeyRing
 ) -> None:
     metrics.watch(
-        "catalogue_items", "Items in the catalogue.", lambda: float(len(running.catalogue))
+        catalogue_items=lambda: len(running.catalogue),
+        decisions_waiting=lambda: len(log),
+        key_ring_age_seconds=lambda: ring.age_s,
     )
-    metrics.watch("decisions_waiting", "Records that wait for the log.", lambda: float(len(log)))
-    metrics.watch("key_ring_age_seconds", "Since keys were last read.", lambda: ring.age_s)
 
 
 def _keys_check(ring: KeyRing) -> Check:

@@ -45,7 +45,6 @@ class RecommendMetrics(Collector):
         self._models_refused = self._counter(
             "models_refused", "Promoted models that were not taken up."
         )
-        self._gauges: list[Gauge] = []
         self._latencies: dict[tuple[str, Fallback], Histogram] = {}
         self._children: dict[str, Histogram] = {}
         self._placements: set[str] = set()
@@ -86,11 +85,20 @@ class RecommendMetrics(Collector):
     ) -> Histogram:
         return Histogram(PREFIX + name, text, labels, buckets=buckets, registry=self.registry)
 
-    def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """A gauge that is read when it is scraped."""
-        gauge = Gauge(PREFIX + name, text, registry=self.registry)
-        gauge.set_function(read)
-        self._gauges.append(gauge)
+    def watch(
+        self,
+        *,
+        catalogue_items: Callable[[], float],
+        decisions_waiting: Callable[[], float],
+        key_ring_age_seconds: Callable[[], float],
+    ) -> None:
+        """Gauges that are read when Prometheus asks."""
+        for name, text, read in (
+            ("catalogue_items", "Items in the catalogue.", catalogue_items),
+            ("decisions_waiting", "Records that wait for the log.", decisions_waiting),
+            ("key_ring_age_seconds", "Since keys were last read.", key_ring_age_seconds),
+        ):
+            Gauge(PREFIX + name, text, registry=self.registry).set_function(read)
 
     def answered(
         self, placement: str, fallback: Fallback, seconds: float, age_ms: int | None

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import yaml
 
-from services.commands.contracts import asyncapi, openapi, settings_page
+from services.commands.contracts import asyncapi, metrics_page, openapi, settings_page
 from services.profile.scenarios import reference, schema
 
 
@@ -28,6 +28,7 @@ def documents() -> dict[str, str]:
         "asyncapi.yaml": yaml.dump(
             asyncapi.document(), Dumper=Dumper, sort_keys=False, width=100, allow_unicode=True
         ),
+        "metrics.md": metrics_page.page(),
         "openapi.json": json.dumps(openapi.document(), indent=1, ensure_ascii=False) + "\n",
         "scenarios-reference.md": reference.page(),
         "scenarios.schema.json": json.dumps(schema.document(), indent=1, ensure_ascii=False) + "\n",
@@ -48,7 +49,7 @@ def stale(folder: Path) -> list[str]:
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 where a document is stale.")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def command(check: bool, folder: Path) -> None:
-    """Generate what docs say of wires, settings and scenarios into FOLDER."""
+    """Generate what docs say of wires, metrics, settings and scenarios into FOLDER."""
     if check:
         found = stale(folder)
         for name in found:

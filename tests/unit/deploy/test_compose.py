@@ -15,16 +15,10 @@ from typing import Any
 import click
 import pytest
 import yaml
-from prometheus_client import CollectorRegistry
-from prometheus_client.metrics import MetricWrapperBase
 
-import services.ingest.archive.metrics as archive_metrics
-import services.ingest.metrics as ingest_metrics
-import services.profile.metrics as profile_metrics
 from services.cli import TARGETS
+from services.commands.contracts import metrics_page
 from services.commands.lazy import load
-from services.ingest.collector.metrics import CollectorMetrics
-from services.recommend.metrics import RecommendMetrics
 from shared.settings import FromEnvironment
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -173,23 +167,11 @@ def test_the_image_copies_what_exists_and_runs_as_nobody() -> None:
     assert any("--require-hashes -r requirements.lock" in line for line in lines)
 
 
-SUFFIXES = {
-    "counter": ("_total",),
-    "gauge": ("",),
-    "histogram": ("_bucket", "_count", "_sum"),
-}
-
-
 def series_in_code() -> set[str]:
     """Names of the series that the services expose."""
-    registry = CollectorRegistry()
-    CollectorMetrics(registry)
-    RecommendMetrics(registry)
-    modules = (archive_metrics, ingest_metrics, profile_metrics)
-    own = [value for module in modules for value in vars(module).values()]
-    collectors = [value for value in own if isinstance(value, MetricWrapperBase)]
-    families = [*registry.collect(), *(family for one in collectors for family in one.collect())]
-    return {family.name + suffix for family in families for suffix in SUFFIXES.get(family.type, ())}
+    found = [each for series in metrics_page.services().values() for each in series]
+    suffixes = {"histogram": ("_bucket", "_count", "_sum")}
+    return {each.name + suffix for each in found for suffix in suffixes.get(each.kind, ("",))}
 
 
 def test_alerts_watch_series_that_exist() -> None:
