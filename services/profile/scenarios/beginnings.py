@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from services.profile.arbiter.policy import DAY_MS, HOUR_MS
 from services.profile.scenarios.book import OnFact, OnItem, OnTimer
-from services.profile.scenarios.nodes import Node, ScalarNode, line_of
+from services.profile.scenarios.nodes import Node, ScalarNode, SequenceNode, line_of
 from services.profile.scenarios.problems import Place
 from services.profile.scenarios.scalar_shapes import (
     Clock,
@@ -54,6 +54,10 @@ class Beginning:
     def read(self, node: Node, place: Place) -> OnFact | OnItem | OnTimer | None:
         if isinstance(node, ScalarNode):
             return self._word(node, place)
+        if isinstance(node, SequenceNode):
+            what, fix = "a list, but one thing begins a scenario", "write a scenario for each"
+            place.refuse(line_of(node), what, fix)
+            return None
         pairs = mapping(node, place)
         if pairs is None:
             return None

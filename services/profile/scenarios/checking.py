@@ -30,6 +30,7 @@ from services.profile.scenarios.typed import (
     COMPARE,
     ENTRY_OF,
     FUNCTIONS,
+    HINTS,
     KINDS,
     LIST_FUNCTIONS,
     LIST_OF,
@@ -235,8 +236,8 @@ class Checker:
             what = f"there is no function {node.name}()"
             if node.name in FUNCTIONS:
                 return self.refuse(node, what, f"write it behind a value: x.{node.name}(...)")
-            fix = did_you_mean(node.name, FUNCTIONS, f"there are {', '.join(FUNCTIONS)}")
-            return self.refuse(node, what, fix)
+            near = did_you_mean(node.name, FUNCTIONS, f"there are {', '.join(FUNCTIONS)}")
+            return self.refuse(node, what, HINTS.get(node.name, near))
         if len(arguments) != (2 if node.name in LIST_FUNCTIONS else 1):
             example = 'x.exists(e, e == "a")' if node.name in LIST_FUNCTIONS else 'x.contains("a")'
             return self.refuse(node, f"{node.name}() takes other arguments", f"as in {example}")

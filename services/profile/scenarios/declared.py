@@ -112,6 +112,7 @@ class FileText(Struct, kw_only=True):
 
 
 _NAME: Final = Text(NAME, "a name such as win_back (a to z, digits, _)", 64)
+_LABEL: Final = Text(r"[^\x00-\x1f\x7f-\x9f]+", "a text in one line", 64)
 _CHANNELS: Final = ListOf(OneOf(CHANNELS, "channel"), 1, len(CHANNELS), distinct=True)
 _SHARE: Final = Number(0, 0.9, why=": a holdout of all sends nothing")
 _MONEY: Final = Number(0, 10**12)
@@ -159,7 +160,7 @@ HOLDOUT: Final = Object(
     HoldoutText,
     {
         "share": Field(_SHARE, "share of customers who get nothing, so effects show", True),
-        "salt": Field(Text(most=64), "another salt draws other customers"),
+        "salt": Field(_LABEL, "another salt draws other customers"),
     },
 )
 POLICY: Final = Object(
@@ -232,7 +233,7 @@ SCENARIO: Final = Object(
 FILE: Final = Object(
     FileText,
     {
-        "version": Field(Text(most=64), "told in every trigger; the content's digest if left out"),
+        "version": Field(_LABEL, "told in every trigger; the content's digest if left out"),
         "zone": Field(Zone(), "the shop's time zone, for customers without trait `timezone`"),
         "policy": Field(POLICY, "what holds for all scenarios"),
         "segments": Field(ListOf(RULE, 0, 100), "groups of customers, by what they do"),

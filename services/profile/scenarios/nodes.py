@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.reader import ReaderError
 
 from services.profile.scenarios.problems import Place
 
@@ -27,6 +28,7 @@ def composed(data: bytes, place: Place) -> Node | None:
     if len(data) > MOST_BYTES:
         place.refuse(1, f"larger than {MOST_BYTES:,} bytes", "leave out what is not used")
         return None
+    text = ""
     try:
         text = data.decode("utf-8-sig")
         if not _is_harmless(text, place):
@@ -37,7 +39,7 @@ def composed(data: bytes, place: Place) -> Node | None:
         place.refuse(line, "not UTF-8", "save the file as UTF-8")
         return None
     except yaml.YAMLError as error:
-        _refuse_syntax(error, place)
+        _refuse_syntax(error, text, place)
         return None
     if root is None:
         place.refuse(1, "the file is empty", "begin with `scenarios:`")
@@ -50,13 +52,18 @@ def line_of(node: Node) -> int:
     return line + 1
 
 
-def _refuse_syntax(error: yaml.YAMLError, place: Place) -> None:
+def _refuse_syntax(error: yaml.YAMLError, text: str, place: Place) -> None:
+    if isinstance(error, ReaderError):
+        line = len((text[: int(error.position)] + ".").splitlines())
+        place.refuse(line, "a control character", "delete it, and write the line anew")
+        return
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or "not YAML"
     place.refuse(
         1 if mark is None else int(mark.line) + 1,
         f"YAML cannot be read: {problem}",
-        "indent with spaces, and quote what holds a colon, a hash or a brace",
+        "indent with spaces, and put in quotes what holds a colon or a hash, "
+        "or begins with a quote, a bracket or a sign",
     )
 
 
@@ -70,7 +77,9 @@ def _is_harmless(text: str, place: Place) -> bool:
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             place.refuse(line, "anchors and aliases (& and *) are not read", "write it out")
         elif tag := getattr(event, "tag", None):
-            place.refuse(line, f"tags such as {tag} are not read", "leave the tag out")
+            # A condition with a leading `!` means the opposite without it.
+            fix = "put an expression in quotes" if tag.startswith("!") else "leave the tag out"
+            place.refuse(line, f"YAML takes {tag} for a tag, and tags are not read", fix)
         elif count > MOST_NODES or depth > MOST_DEPTH:
             place.refuse(
                 line, "too many or too deeply nested entries", "leave out what is not used"

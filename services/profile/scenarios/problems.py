@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from shared.errors import InvalidInput
+
+MOST_TOLD: Final = 100
+"""Problems of one file that are told; a file with more is no scenarios file gone wrong."""
+MOST_CHARS: Final = 200
 
 
 class Problem(NamedTuple):
@@ -17,8 +21,14 @@ class Problem(NamedTuple):
 
     def told(self, file: str) -> str:
         """As one line, such as editors jump by."""
-        where = f"{self.where}: " if self.where else ""
-        return f"{file}:{self.line}: {where}{self.what}; {self.fix}"
+        where = f"{_short(self.where)}: " if self.where else ""
+        return f"{file}:{self.line}: {where}{_short(self.what)}; {_short(self.fix)}"
+
+
+def _short(text: str) -> str:
+    """Without what a terminal would obey or break into lines, and no longer than one is read."""
+    shown = "".join(each if each.isprintable() else "?" for each in text[: MOST_CHARS + 1])
+    return shown if len(shown) <= MOST_CHARS else f"{shown[: MOST_CHARS - 4]} ..."
 
 
 class BookRefused(InvalidInput):
@@ -34,8 +44,11 @@ class BookRefused(InvalidInput):
 
     @property
     def lines(self) -> list[str]:
-        """Each problem as one line."""
-        return [problem.told(self.file) for problem in self.problems]
+        """Each problem as one line; of more than MOST_TOLD the rest as a count."""
+        told = [problem.told(self.file) for problem in self.problems[:MOST_TOLD]]
+        if more := self.problems[MOST_TOLD:]:
+            told.append(f"{self.file}:{more[0].line}: and {len(more):,} more; mend these first")
+        return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +61,11 @@ class Place:
     def into(self, name: str) -> "Place":
         """The place of a field, or of an entry of a list."""
         return Place(self.problems, f"{self.where}.{name}" if self.where else name)
+
+    @property
+    def enough(self) -> bool:
+        """Whether more need not be looked for: finding fixes costs time."""
+        return len(self.problems) > MOST_TOLD
 
     def refuse(self, line: int, what: str, fix: str) -> None:
         """Notes what is wrong here."""

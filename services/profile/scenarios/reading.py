@@ -8,7 +8,15 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
-from services.profile.arbiter.policy import Basis, Budget, Holdout, Policy, QuietHours
+from services.profile.arbiter.policy import (
+    DAY_MINUTES,
+    MINUTE_MS,
+    Basis,
+    Budget,
+    Holdout,
+    Policy,
+    QuietHours,
+)
 from services.profile.scenarios.book import Ask, Book, OnFact, OnItem, OnTimer, Scenario, Segment
 from services.profile.scenarios.declared import (
     FILE,
@@ -108,7 +116,7 @@ class _Reader:
     def expression(
         self, written: Written | None, wanted: Literal["flag", "number"], scope: Scope
     ) -> Expression | None:
-        if written is None:
+        if written is None or self.place.enough:
             return None
         found = compiled(written.text, wanted, scope.find, self.domains, self.failed)
         if isinstance(found, Expression):
@@ -134,6 +142,7 @@ class _Reader:
             fix = did_you_mean(text.purpose, self.purposes, f"there are {known}")
             what = f"there is no purpose {text.purpose}"
             place.into("purpose").refuse(text.lines["purpose"], what, fix)
+        self.heard(text, place)
         later = Scope(text.on, anything=text.on is None)
         when = self.expression(text.when, "flag", later._replace(event=True))
         recheck = self.expression(text.recheck, "flag", later)
@@ -164,6 +173,20 @@ class _Reader:
             style=text.style,
             priority=int(text.priority),
         )
+
+    def heard(self, text: ScenarioText, place: Place) -> None:
+        """Refuses a timer whose time of day lies in quiet hours that outlast its life."""
+        quiet, purpose = self.policy_text.quiet_hours, self.purposes.get(text.purpose)
+        at = text.on.at_minute if isinstance(text.on, OnTimer) else -1
+        if quiet is None or at < 0 or (purpose is not None and purpose.transactional):
+            return
+        begun = (at - quiet.begin) % DAY_MINUTES
+        rest = (quiet.end - quiet.begin) % DAY_MINUTES - begun
+        silent = not quiet.channels or set(text.channels) <= set(quiet.channels)
+        if silent and rest * MINUTE_MS > text.life:
+            what = "its time of day lies in the quiet hours, and its life ends before them"
+            fix = "choose another time `at`, or a longer life"
+            place.into("on").refuse(text.lines.get("on", 1), what, fix)
 
     def policy(self) -> Policy:
         text = self.policy_text

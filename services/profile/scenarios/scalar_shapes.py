@@ -17,8 +17,8 @@ T_co = TypeVar("T_co", covariant=True)
 
 NAME: Final = "[a-z][a-z0-9_]{0,63}"
 _UNITS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-_DURATION: Final = re.compile(r"(\d{1,9})\s*([smhdw])")
-_CLOCK: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
+_DURATION: Final = re.compile(r"(\d{1,9})\s*([smhdw])", re.ASCII)
+_CLOCK: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 
 
 class Shape(Protocol[T_co]):
@@ -77,17 +77,21 @@ class Number(NamedTuple):
         text = scalar(node, place, wanted)
         if text is None:
             return None
-        if kind_of(node) not in ({"int"} if self.whole else {"int", "float"}):
-            quoted = kind_of(node) == "str" and _is_number(text)
-            fix = "write it without quotes" if quoted else f"write {wanted}"
-            place.refuse(line_of(node), f"`{text}` is not {wanted}", fix)
-            return None
         value = _number(text)
-        if value < self.least:
+        if kind_of(node) not in ({"int"} if self.whole else {"int", "float"}) or math.isnan(value):
+            fix = f"write {wanted}"
+            if not math.isnan(value) and (value.is_integer() or not self.whole):
+                fix = (
+                    "write it without quotes"
+                    if getattr(node, "style", "")
+                    else f"write {value:.15g}"
+                )
+            place.refuse(line_of(node), f"`{text}` is not {wanted}", fix)
+        elif value < self.least:
             place.refuse(line_of(node), f"{text} is too small", f"write {self.least:g} or more")
         elif not value <= self.most:
             what = f"{text} is too large{self.why}"
-            place.refuse(line_of(node), what, f"write {self.most:g} or less")
+            place.refuse(line_of(node), what, f"write {self.most:.15g} or less")
         else:
             return value
         return None
@@ -102,10 +106,6 @@ def _number(text: str) -> float:
         return float(text.replace("_", ""))
     except ValueError:  # hexadecimal, base 60 ... : nobody writes these here on purpose
         return math.nan
-
-
-def _is_number(text: str) -> bool:
-    return not math.isnan(_number(text))
 
 
 class Flag(NamedTuple):

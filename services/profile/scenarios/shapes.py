@@ -9,7 +9,14 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
 
-from services.profile.scenarios.nodes import MappingNode, Node, ScalarNode, SequenceNode, line_of
+from services.profile.scenarios.nodes import (
+    MappingNode,
+    Node,
+    ScalarNode,
+    SequenceNode,
+    kind_of,
+    line_of,
+)
 from services.profile.scenarios.problems import Place
 from services.profile.scenarios.scalar_shapes import NAME, Json, Shape, scalar
 from services.profile.scenarios.typed import did_you_mean
@@ -57,9 +64,7 @@ class ListOf(Generic[T]):
 
     def read(self, node: Node, place: Place) -> list[T] | None:
         if not isinstance(node, SequenceNode):
-            place.refuse(
-                line_of(node), "is not a list", "write it as [a, b], or each behind a dash"
-            )
+            place.refuse(line_of(node), "is not a list", _as_list(node))
             return None
         if not self.least <= len(node.value) <= self.most:
             what = f"has {len(node.value)} entries, allowed are {self.least} to {self.most}"
@@ -78,6 +83,12 @@ class ListOf(Generic[T]):
         bounds = {"minItems": self.least, "maxItems": self.most}
         unique = {"uniqueItems": True} if self.distinct else {}
         return {"type": "array", "items": self.entry.schema(), **bounds, **unique}
+
+
+def _as_list(node: Node) -> str:
+    if isinstance(node, ScalarNode) and node.value and kind_of(node) != "null":
+        return f"write it as [{node.value}]"
+    return "write it as [a, b], or each behind a dash"
 
 
 def _label(node: Node, index: int) -> str:
@@ -128,7 +139,10 @@ def mapping(node: Node, place: Place) -> Mapping[str, Node] | None:
         return None
     found: dict[str, Node] = {}
     for key, value in node.value:
-        name = key.value if isinstance(key, ScalarNode) else ""
+        if not isinstance(key, ScalarNode):
+            place.refuse(line_of(key), "the name of a field is a text", "write `name: value`")
+            continue
+        name = key.value
         if name in found:
             place.into(name).refuse(line_of(key), "is there twice", "leave one out")
         found[str(name)] = value

@@ -12,7 +12,17 @@ _TOKEN: Final = re.compile(
     re.VERBOSE | re.ASCII,
 )
 WORDS: Final = {"and": "&&", "or": "||", "not": "!", "AND": "&&", "OR": "||", "NOT": "!"}
-_SIGNS: Final = {"=": "==", "&": "&&", "|": "||"}
+_SIGNS: Final = {
+    "=": "==",
+    "&": "&&",
+    "|": "||",
+    "≥": ">=",
+    "≤": "<=",
+    "≠": "!=",
+    # The quotes that word processors make of plain ones.
+    **dict.fromkeys("“”„«»", '"'),
+    **dict.fromkeys("\u2018\u2019\u201a", "'"),
+}
 ENDS: Final = {"number": "the number", "text": "the text", "name": "the name", "sign": "the sign"}
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES: Final = {"\\": "\\", '"': '"', "'": "'", "n": "\n", "r": "\r", "t": "\t"}
@@ -54,6 +64,9 @@ def _unreadable(text: str, at: int) -> SyntaxProblem:
         return SyntaxProblem(at, f"`{sign}` means nothing", f"write `{_SIGNS[sign]}`")
     if sign in "\"'":
         return SyntaxProblem(at, "a text that does not end", f"close it with {sign}")
+    if sign == "%":
+        fix = "list the numbers, as in x in [10, 20, 30]"
+        return SyntaxProblem(at, "there is no remainder of a division", fix)
     return SyntaxProblem(at, f"`{sign}` means nothing here", "leave it out")
 
 

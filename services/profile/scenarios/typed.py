@@ -1,6 +1,6 @@
 """What typing an expression works with and gives: kinds, functions, typed parts. Pure."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Final, NamedTuple, TypeAlias
 
@@ -57,6 +57,19 @@ class Input(NamedTuple):
 Find: TypeAlias = Callable[[str], Variable | tuple[str, str]]
 """A variable by its dotted name, or what is wrong with that name and what to write."""
 BROKEN: Final = Typed("", "false")
+
+
+_TIMES: Final = "times are numbers of days or hours here, such as profile.days_since_order"
+_UNKNOWN: Final = "what is not known is never true: compare it, as in profile.orders > 0"
+HINTS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(["timestamp", "duration", "now"], _TIMES),
+    **dict.fromkeys(["has", "null"], _UNKNOWN),
+    **dict.fromkeys(["int", "uint", "double"], "all numbers are alike: leave it out"),
+    **dict.fromkeys(["True", "TRUE", "yes", "Yes", "on"], "write true"),
+    **dict.fromkeys(["False", "FALSE", "no", "No", "off"], "write false"),
+    "map": "use filter(), exists() or all()",
+}
+"""What to write in place of what other kinds of CEL, or of YAML, know."""
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from services.profile.scenarios import contact_variables, moment_variables, profile_variables
 from services.profile.scenarios.book import OnFact, OnItem, OnTimer, Scalar
-from services.profile.scenarios.typed import did_you_mean
+from services.profile.scenarios.typed import HINTS, did_you_mean
 from services.profile.scenarios.variable import Moment, Variable
 from shared.events import FACT_TYPES, Fact, ItemFact, OrderFact
 
@@ -28,6 +28,7 @@ DYNAMIC: Final = {
 """Prefixes of variables of any kind: what they are compared with says which."""
 ABOUT_ITEMS: Final = frozenset(["replenishment"])
 """Timers whose moment is about an item."""
+_GROUPS: Final = frozenset(name.partition(".")[0] for name in VARIABLES)
 _CHANGE: Final = frozenset(variable.name for variable in moment_variables.CHANGE)
 
 
@@ -71,6 +72,16 @@ def _dynamic(name: str) -> Variable | None:
     return None
 
 
+def _instead_of(name: str) -> str:
+    """What to write for a name that there is none of."""
+    group, _, last = name.rpartition(".")
+    for known in ("profile", "item", "event"):
+        if group not in _GROUPS and f"{known}.{last}" in VARIABLES:
+            return f"did you mean {known}.{last}?"
+    otherwise = "see the list of variables in docs/scenarios-reference.md"
+    return HINTS.get(name) or did_you_mean(name, VARIABLES, otherwise)
+
+
 class Scope(NamedTuple):
     """Where an expression stands. on: what begins the scenario, None for a rule of segments or
     stages; event: whether what happened is at hand, which it is for `when` alone; anything: where
@@ -85,8 +96,7 @@ class Scope(NamedTuple):
         """The variable, or what is wrong with asking for it here and what to write."""
         variable = VARIABLES.get(name) or _dynamic(name)
         if variable is None:
-            fix = did_you_mean(name, VARIABLES, "see the list of variables in the guide")
-            return f"there is no variable {name}", fix
+            return f"there is no variable {name}", _instead_of(name)
         return self._refusal(variable) or variable
 
     def _refusal(self, variable: Variable) -> tuple[str, str] | None:

@@ -52,6 +52,20 @@ def test_a_file_that_is_not_there_is_one_line() -> None:
     assert (told.exit_code, len(told.stderr.splitlines())) == (2, 1)
 
 
+def test_a_folder_in_place_of_a_file_is_one_line(tmp_path: Path) -> None:
+    told = run("check", str(tmp_path))
+    assert (told.exit_code, len(told.stderr.splitlines())) == (2, 1)
+
+
+@pytest.mark.parametrize("change", ["\n\r\n", "\ufeff"])
+def test_a_file_as_windows_saves_it_is_read(tmp_path: Path, change: str) -> None:
+    file = tmp_path / "spring.yaml"
+    text = LEAST.replace(change[0], change[1:]) if len(change) > 1 else change + LEAST
+    file.write_bytes(text.encode())
+    told = json.loads(run("check", str(file), "--json").output)
+    assert told["scenarios"] == ["one"]
+
+
 def as_editors_read(text: str) -> Any:
     """By YAML 1.2, where `on` is a text and 08:00 no number of base 60."""
     text = re.sub(r"\bon:", '"on":', text)

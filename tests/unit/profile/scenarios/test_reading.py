@@ -1,6 +1,7 @@
 """scenarios.yaml → Book: what it says once read, and every way in which it is refused."""
 
 import textwrap
+from itertools import pairwise
 
 import pytest
 
@@ -64,6 +65,11 @@ scenarios:
     purpose: marketing
     channels: [email]
 """
+
+LOL = "a: &a [lol, lol]\n" + "".join(
+    f"{after}: &{after} [{', '.join([f'*{before}'] * 9)}]\n"
+    for before, after in pairwise("abcdefghij")
+)
 
 
 def book(text: str) -> Book:
@@ -165,9 +171,32 @@ def test_a_version_that_is_not_declared_follows_from_the_content() -> None:
         ("life: 0s", ".life", "0s is shorter than 1m, so nothing could be said", "write 1m"),
         ("life: 91d", ".life", "91d is longer than 90d", "write 90d"),
         ("cooldown: never", ".cooldown", "`never` is no time span", "such as"),
-        ("tags: reminder", ".tags", "is not a list", "write it as [a, b]"),
+        ("tags: reminder", ".tags", "is not a list", "write it as [reminder]"),
+        ("tags:", ".tags", "is not a list", "write it as [a, b]"),
         ("tags: [a, b, a]", ".tags", "a is there twice", "leave one out"),
         ("tags: [Reminder!]", ".tags.1", "`Reminder!` is not a name", "write a name such as"),
+        ("after: ٣h", ".after", "`٣h` is no time span", "such as 30m"),
+        ("after: 1h30m", ".after", "`1h30m` is no time span", "such as 30m"),
+        ("after: 2:30", ".after", "`2:30` is no time span", "such as 30m"),
+        ("cooldown: 0", ".cooldown", "`0` is no time span", "such as 30m"),
+        ("<<: {after: 1h}", "", "there is no field <<", "there are name, on"),
+        ("true: cart_added", "", "there is no field true", "there are name, on"),
+        ("priority: 1e2", ".priority", "`1e2` is not a whole number", "write 100"),
+        ("priority: 0x10", ".priority", "`0x10` is not a whole number", "write a whole number"),
+        ("holdout: 1:30", ".holdout", "`1:30` is not a number", "write a number"),
+        ("payload: {placement: a, n: 4.0}", ".payload.n", "`4.0` is not a whole", "write 4"),
+        ("value: 1_000", ".value", "the name `_000` was not expected", ""),
+        ("value: 12:30", ".value", "the sign `:` was not expected", ""),
+        ("when: yes", ".when", "there is no variable yes", "write true"),
+        ("when: now > 1", ".when", "there is no variable now", "times are numbers"),
+        ("when: timestamp('2026') > 1", ".when", "no function timestamp()", "times are numbers"),
+        ("when: has(profile.nps)", ".when", "no function has()", "not known is never true"),
+        ("when: int(profile.nps) > 1", ".when", "no function int()", "all numbers are alike"),
+        ("when: profile.orders % 2 == 0", ".when", "no remainder", "in [10, 20, 30]"),
+        ("when: profile.orders ≥ 5", ".when", "`≥` means nothing", "write `>=`"),
+        ("when: profile.country == “DE”", ".when", "`“` means nothing", 'write `"`'),
+        ("when: customer.orders > 1", ".when", "customer.orders", "mean profile.orders?"),
+        ("when: orders > 1", ".when", "no variable orders", "did you mean profile.orders?"),
         ("on_conflict: wait", ".on_conflict", "there is no rule wait", "there are hold, drop"),
         ("holdout: 1", ".holdout", "1 is too large: a holdout of all sends nothing", "0.9"),
         ("holdout: -0.1", ".holdout", "-0.1 is too small", "write 0 or more"),
@@ -208,13 +237,15 @@ def test_a_wrong_field_is_told_with_its_line_and_a_fix(
         ("profile_absorbed", "", "there is no fact profile_absorbed", ""),
         ("birthday", "", "birthday is a timer", "write {timer: birthday}"),
         ("{fact: cart_added}", "", "neither a fact, item_changed nor a timer", "write a fact"),
-        ("[cart_added]", "", "is not a mapping", "write its fields"),
+        ("[cart_added]", "", "one thing begins a scenario", "write a scenario for each"),
         ("{item_changed: [bought]}", ".item_changed.1", "no interest bought", "there are viewed"),
         ("{item_changed: []}", ".item_changed", "has 0 entries", "add some"),
         ("{timer: birthdays}", ".timer", "there is no timer birthdays", "did you mean birthday?"),
         ("{timer: birthday, day: 7}", "", "the timer birthday has no day", "did you mean days?"),
         ("{timer: birthday, days: 400}", ".days", "400 is too large", "366 or less"),
         ("{timer: birthday, days: 7, below: 0.5}", "", "birthday has no below", "it has days, at"),
+        ("{timer: birthday, days: 3.5}", ".days", "`3.5` is not a whole", "write a whole number"),
+        ("true", "", "there is no fact true", ""),
         ("{timer: birthday, at: '24:00'}", ".at", "`24:00` is no time of day", '"21:00"'),
         ("{timer: churn_risk}", "", "the timer churn_risk needs below", "add below: 0.5"),
         ("{timer: churn_risk, below: 1}", ".below", "1 is too large", "0.999 or less"),
@@ -233,6 +264,12 @@ def test_a_wrong_beginning_is_told(on: str, where: str, what: str, fix: str) -> 
     ("head", "where", "what", "fix"),
     [
         ("zone: Europe/Berln", "zone", "no time zone Europe/Berln", "did you mean Europe/Berlin?"),
+        ('version: "a\\nb"', "version", "is not a text in one line", "write a text"),
+        ("version: ''", "version", "is not a text in one line", "write a text"),
+        ("zone: NO", "zone", "there is no time zone NO", "IANA"),
+        ("zone: ../../etc/passwd", "zone", "no time zone ../../etc/passwd", "IANA"),
+        ("policy: {annoyance: 12:30}", "policy.annoyance", "is not a number", "write a number"),
+        ("policy: {quiet_hours: {from: 1260, to: '08:00'}}", "policy.quiet_hours.from", "1260", ""),
         ("zone: CETX1", "zone", "there is no time zone CETX1", ""),
         (
             "policy: {quiet_hours: {from: '21:00', to: '21:00'}}",
@@ -316,9 +353,18 @@ def test_what_is_wrong_outside_of_scenarios_is_told(
         (b"a: 1\n\tb: 2\n", 2, "YAML cannot be read"),
         (b"a: 1\n---\nb: 2\n", 2, "YAML cannot be read"),
         (b"a: 1\nb: \xff\n", 2, "not UTF-8"),
-        (b"a: \x00\n", 1, "YAML cannot be read"),
+        (b"a: \x00\n", 1, "a control character"),
+        ("a: 1\r\nb: Zoë\r\nc: \u0007\r\n".encode(), 3, "a control character"),
+        ("a: Zoë\n".encode("latin-1"), 1, "not UTF-8"),
+        (LEAST.encode("utf-16"), 1, "not UTF-8"),
+        (LOL.encode(), 1, "anchors and aliases"),
+        (b"a: 1\n<<: *b\n", 2, "anchors and aliases"),
+        (b"a: 1\n" + b"[" * 200_000, 2, "YAML cannot be read"),
+        (b"a: " + b"[" * 200_000, 1, "too deeply nested"),
+        (b"? [a, b]\n: 1\nscenarios: []\n", 1, "the name of a field is a text"),
         (b"a: 1\nb: &x [1]\nc: *x\n", 2, "anchors and aliases"),
-        (b"a: 1\nb: !!python/object/apply:os.system [ls]\n", 2, "tags such as"),
+        (b"a: 1\nb: !!python/object/apply:os.system [ls]\n", 2, "tags are not read"),
+        (b"a: 1\nb: !profile.cart_in_stock\n", 2, "takes !profile.cart_in_stock for a tag"),
         (b"a: " + b"[" * 30 + b"]" * 30, 1, "too deeply nested"),
         (b"a:\n" + b"- 1\n" * 60_000, 50_000, "too many"),
         (b"#" * (MOST_BYTES + 1), 1, "larger than 1,000,000 bytes"),
@@ -385,3 +431,48 @@ def test_the_largest_payload_fits_into_the_smallest_topic() -> None:
     # An item's id has 128 characters, and the worst of them take six bytes in JSON.
     room = min(triggers(channel).max_message_bytes for channel in CHANNELS)
     assert room / 4 > MOST_ITEMS * (128 * 6 + 3)
+
+
+@pytest.mark.parametrize(
+    ("at", "more", "heard"),
+    [
+        ("03:00", "", True),
+        ("03:00", "life: 5h", True),
+        ("03:00", "life: 4h", False),
+        ("22:00", "life: 9h", False),
+        ("08:00", "life: 1h", True),
+        ("20:59", "life: 1m", True),
+        ("21:00", "life: 1m", False),
+    ],
+)
+def test_a_timer_that_could_only_speak_at_night_is_refused(at: str, more: str, heard: bool) -> None:
+    policy = "policy: {quiet_hours: {from: '21:00', to: '08:00', channels: [email, push]}}"
+    text = policy + with_line(more).replace("cart_added", f"{{timer: birthday, at: '{at}'}}")
+    if heard:
+        assert read(text.encode()).by_name["one"]
+        return
+    (problem,) = refused(text)
+    assert (problem.line, problem.where) == (4, "scenarios.one.on")
+    assert "its life ends before" in problem.what
+    # What may speak at night does.
+    assert read(text.replace("[email]", "[email, onsite]").encode())
+    assert read(text.replace("marketing", "service").encode())
+
+
+def test_a_file_full_of_problems_is_told_in_bounds() -> None:
+    rules = " && ".join(f"profile.ordr{n} > 1" for n in range(80))
+    text = "scenarios:\n" + "".join(
+        f"  - {{name: s{n}, on: cart_added, purpose: marketing, channels: [email], "
+        f"when: {rules}}}\n"
+        for n in range(3)
+    )
+    with pytest.raises(BookRefused) as caught:
+        read(text.encode())
+    assert len(caught.value.lines) == 101
+    assert caught.value.lines[-1].endswith("more; mend these first")
+    with pytest.raises(BookRefused) as caught:
+        read(f"zone: {'x' * 500_000}{LEAST}".encode())
+    assert len(caught.value.lines[0]) < 600
+    with pytest.raises(BookRefused) as caught:
+        read(LEAST.replace("cart_added", '"a\\e[2J\\nb"').encode())
+    assert caught.value.lines[0].isprintable()
