@@ -169,14 +169,3 @@ def choose(
         if surprise > 0.0:
             _note_likeness(place, alike, free, codes, vectors)
     return chosen[:size].copy()
-
-
-@compiled("int64[::1](float64[::1], int32[:, ::1], float32[:, ::1], int64, float64, int64)")
-def diversify(
-    scores: Scores, codes: CodeTable, vectors: Floats, n: int, surprise: float, most: int
-) -> Numbers:
-    """`choose` where nothing is known of the shopper, nothing promised, and no limit set."""
-    nothing = np.zeros(len(scores), dtype=np.bool_)
-    known = np.zeros(len(scores))
-    limits = (n, surprise, most, NO_LIMIT)
-    return choose(scores, codes, vectors, known, limits, (nothing, 0.0))

@@ -1,7 +1,5 @@
 """The generation pointer in Redis: who may move it, and what readers see meanwhile."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from redis.asyncio import Redis
 
@@ -15,16 +13,6 @@ from shared.generation_store import GenerationStore, LiveKeys, RebuildUnderWay
 from shared.keys import Keys, rebuild_lease
 from shared.settings import Settings
 from shared.store import open_redis
-
-
-@pytest.fixture(params=["server", "cluster"])
-async def redis(request: pytest.FixtureRequest) -> AsyncIterator[Redis]:
-    if request.param == "cluster":
-        settings = request.getfixturevalue("redis_cluster").settings()
-    else:
-        settings = Settings(redis=request.getfixturevalue("redis_url"))
-    async with open_redis(settings) as client:
-        yield client
 
 
 @pytest.fixture

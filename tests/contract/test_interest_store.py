@@ -1,33 +1,20 @@
 """The index of interested customers, on one server and on a cluster."""
 
-from collections.abc import AsyncIterator
-
 import pytest
+from redis.asyncio import Redis
 
 from services.profile.items import interest_store
 from services.profile.items.interest import mark_of
 from services.profile.items.interest_store import InterestStore
 from shared.keys import Keys
-from shared.settings import Settings
-from shared.store import open_redis
 from tests.unit.profile.builders import DAY, NOW
 
 VIEWED, WISHED = 1, 3
 
 
-@pytest.fixture(params=["server", "cluster"])
-async def opened(request: pytest.FixtureRequest) -> AsyncIterator[object]:
-    if request.param == "cluster":
-        settings = request.getfixturevalue("redis_cluster").settings()
-    else:
-        settings = Settings(redis=request.getfixturevalue("redis_url"))
-    async with open_redis(settings) as redis:
-        yield redis
-
-
 @pytest.fixture
-def store(opened, namespace: str) -> InterestStore:
-    return InterestStore(opened, Keys(namespace, "g1"))
+def store(redis: Redis, namespace: str) -> InterestStore:
+    return InterestStore(redis, Keys(namespace, "g1"))
 
 
 async def customers(store: InterestStore, partition: int, item: str, now: int = NOW) -> list[str]:
@@ -92,7 +79,7 @@ async def test_positions_are_of_one_topic(store: InterestStore) -> None:
 
 
 async def test_a_partition_is_removed_with_all_its_keys(
-    store: InterestStore, opened, namespace: str
+    store: InterestStore, redis: Redis, namespace: str
 ) -> None:
     mark = mark_of(VIEWED, NOW)
     await store.add({3: {"lamp": {"alice": mark}}, 4: {"lamp": {"bob": mark}}}, NOW)
@@ -100,7 +87,7 @@ async def test_a_partition_is_removed_with_all_its_keys(
     await store.remove_partition(3)
     keys = Keys(namespace, "g1")
     left = [keys.interested(3, "lamp"), keys.interest_items(3), keys.catalogue_position(3)]
-    assert [await opened.exists(key) for key in left] == [0, 0, 0]
+    assert [await redis.exists(key) for key in left] == [0, 0, 0]
     assert await customers(store, 4, "lamp") == ["bob"]
 
 

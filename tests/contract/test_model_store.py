@@ -12,12 +12,13 @@ from obstore.store import LocalStore, MemoryStore, ObjectStore
 from services.recommend.candidates.neighbour_weights import NeighbourSettings
 from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.learning import Learned
-from services.recommend.models.live_parts import live_parts, parts_of
+from services.recommend.models.live_parts import live_parts
 from services.recommend.numbers import ItemNumbers
 from shared.errors import InvalidInput, NotFound, SettingsError, Unavailable
 from shared.models.metadata import Metadata
 from shared.models.part import Part
 from shared.models.store import ITEMS, METADATA, PROMOTIONS, ModelStore
+from tests.fixtures.learned_parts import parts_of
 
 OBJECTS: dict[str, Callable[[Path], ObjectStore]] = {
     "folder": lambda path: LocalStore(path / "models", mkdir=True),

@@ -18,22 +18,7 @@ from shared.profile import decode_view
 from shared.settings import Settings
 from shared.store import ServerWatch, open_redis
 from tests.fixtures.fake_profile_store import FakeProfileStore
-from tests.fixtures.redis_cluster import RedisCluster
 from tests.unit.profile.builders import NOW, carted, viewed
-
-
-@pytest.fixture(params=["server", "cluster"])
-def store_settings(request: pytest.FixtureRequest) -> Settings:
-    if request.param == "cluster":
-        cluster: RedisCluster = request.getfixturevalue("redis_cluster")
-        return cluster.settings()
-    return Settings(redis=request.getfixturevalue("redis_url"))
-
-
-@pytest.fixture
-async def redis(store_settings: Settings) -> AsyncIterator[Redis]:
-    async with open_redis(store_settings) as client:
-        yield client
 
 
 @pytest.fixture(params=["fake", "server", "cluster"])

@@ -100,15 +100,19 @@ def no_server_watch() -> None:
 
 def outbox_elsewhere() -> None:
     """A profile is written first, and what must follow from it later."""
+    _written_without("outbox")
+
+
+def _written_without(field: str) -> None:
     from services.profile.store import ProfileStore
 
     async def save(original: Any, self: Any, identities: Any) -> Any:
-        kept = [identity.outbox for identity in identities]
+        kept = [getattr(identity, field) for identity in identities]
         for identity in identities:
-            identity.outbox = []
+            setattr(identity, field, [])
         refused = await original(self, identities)
-        for identity, outbox in zip(identities, kept, strict=True):
-            identity.outbox = outbox
+        for identity, value in zip(identities, kept, strict=True):
+            setattr(identity, field, value)
         return refused
 
     wrap(ProfileStore, "save", save)
@@ -249,18 +253,7 @@ def items_without_position() -> None:
 
 def moments_elsewhere() -> None:
     """A profile is written first, and which moments wait for it later."""
-    from services.profile.store import ProfileStore
-
-    async def save(original: Any, self: Any, identities: Any) -> Any:
-        kept = [identity.waiting for identity in identities]
-        for identity in identities:
-            identity.waiting = []
-        refused = await original(self, identities)
-        for identity, waiting in zip(identities, kept, strict=True):
-            identity.waiting = waiting
-        return refused
-
-    wrap(ProfileStore, "save", save)
+    _written_without("waiting")
 
 
 def taken_away_first() -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from services.profile.identity import Identity
 from services.profile.verify.check import (
     live_store,
-    read_balance,
+    read_log,
     verify,
     wait_until_drained,
 )
@@ -163,7 +163,7 @@ class Stage:
 
     async def balance(self) -> list[str]:
         """Whether every raw event was accounted for."""
-        found = await read_balance(self.system.settings)
+        found = (await read_log(self.system.settings)).accounts.balance()
         return [] if found.balanced else [f"not balanced: {found}"]
 
     async def messages(self) -> dict[str, set[bytes]]:

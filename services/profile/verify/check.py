@@ -10,7 +10,6 @@ from msgspec import Struct
 from services.profile.identity import Identity
 from services.profile.state import fingerprint
 from services.profile.store import ProfileStore
-from services.profile.verify.balance import Balance
 from services.profile.verify.replay import Replay
 from services.profile.verify.whole_log import whole_log
 from services.profile.view import project
@@ -92,11 +91,6 @@ async def read_log(settings: Settings, progress: Progress = _ignore) -> Replay:
 def _source(record: Record) -> str:
     own = find(record.headers, SRC)
     return own if own is not None else f"{record.topic}/{record.partition}/{record.offset}"
-
-
-async def read_balance(settings: Settings) -> Balance:
-    """The balance as the logs stand now."""
-    return (await read_log(settings)).accounts.balance()
 
 
 async def wait_until_drained(settings: Settings, timeout_s: float) -> bool:

@@ -57,7 +57,6 @@ class Catalogue:
         self._placements: dict[str, PlacementChanged] = {}
         self._country_sets = CountrySets()
         self._by_category = Groups()
-        self._by_brand = Groups()
         self._order: Rows | None = None
 
     def __len__(self) -> int:
@@ -95,10 +94,6 @@ class Catalogue:
     def in_category(self, category: str) -> Rows:
         """Live rows of the category, ascending."""
         return self._by_category.rows(self.categories.find(category))
-
-    def with_brand(self, brand: str) -> Rows:
-        """Live rows of the brand, ascending."""
-        return self._by_brand.rows(self.brands.find(brand))
 
     def valid(self, rows: Rows, now_ms: int) -> Mask:
         """For each row, whether the moment lies in [valid_from, valid_to)."""
@@ -207,7 +202,6 @@ class Catalogue:
         self._items[item] = change
         category, brand = self.categories.code(change.category), self.brands.code(change.brand)
         self._by_category.move(row, int(self.columns.category[row]), category)
-        self._by_brand.move(row, int(self.columns.brand[row]), brand)
         self._write(row, change, category, brand)
         self.fields.changed(row, change)
 
@@ -235,7 +229,6 @@ class Catalogue:
             return
         row = self._rows[item]
         self._by_category.move(row, int(self.columns.category[row]), NONE)
-        self._by_brand.move(row, int(self.columns.brand[row]), NONE)
         self.columns.live[row] = False
         self._order = None
 

@@ -40,19 +40,6 @@ def pairs_part(orders: Numbers, together: Numbers) -> Part:
     return Part(PAIRS, {"orders": orders, "together": together.astype(np.int32)})
 
 
-def parts_of(learned: Learned, settings: NeighbourSettings | None = None) -> dict[str, Part]:
-    """Both parts of what was learned live; items keep their numbers."""
-    pairs = learned.pairs
-    items = np.flatnonzero(pairs.orders)
-    orders = np.column_stack((items, pairs.orders[items]))
-    together = np.array(sorted(pairs.counted()), dtype=np.int64).reshape(-1, 3)
-    parts = (
-        sessions_part(learned.sessions, settings or NeighbourSettings()),
-        pairs_part(orders, together),
-    )
-    return {part.name: part for part in parts}
-
-
 def live_parts(
     parts: dict[str, Part], local: Numbers, numbers: ItemNumbers, capacity: int
 ) -> LiveParts:

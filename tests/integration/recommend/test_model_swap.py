@@ -19,7 +19,6 @@ from services.local.ports import free_ports
 from services.local.servers import environment
 from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.learning import Learned
-from services.recommend.models.live_parts import parts_of
 from services.recommend.numbers import ItemNumbers
 from shared import bus
 from shared.auth import RECOMMEND, new_api_key
@@ -31,6 +30,7 @@ from shared.models.metadata import Metadata
 from shared.models.store import ModelStore
 from shared.settings import Settings
 from shared.topics import CATALOGUE
+from tests.fixtures.learned_parts import parts_of
 from tests.fixtures.waiting import eventually
 
 ITEMS = 3_000

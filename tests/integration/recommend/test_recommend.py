@@ -15,7 +15,6 @@ from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.learning import Learned
 from services.recommend.main import opener
 from services.recommend.metrics import RecommendMetrics
-from services.recommend.models.live_parts import parts_of
 from services.recommend.numbers import ItemNumbers
 from services.recommend.settings import RecommendSettings
 from shared import bus
@@ -34,6 +33,7 @@ from shared.models.store import ModelStore
 from shared.profile import Session, View, encode_view
 from shared.settings import Settings
 from shared.topics import DECISIONS, EVENTS
+from tests.fixtures.learned_parts import parts_of
 from tests.fixtures.waiting import eventually
 
 GENERATION = "g1"

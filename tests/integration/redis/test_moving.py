@@ -25,7 +25,6 @@ from tests.unit.profile.builders import NOW, viewed
 from tests.unit.profile.items.changes import changed
 
 PARTITION = 3
-EVER = 10**9
 
 
 @dataclass

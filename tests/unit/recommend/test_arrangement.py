@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.recommend.diversity import diversify, likeness
+from services.recommend.diversity import NO_LIMIT, choose, likeness
 from services.recommend.request import Promotions
 from shared.catalogue import OfferChanged
 from shared.profile import View
@@ -29,9 +29,12 @@ def trending(**changes: Any) -> Shop:
 def test_the_dial_goes_from_scores_alone_to_as_unlike_as_it_gets() -> None:
     codes = np.array([[place // 4] for place in range(12)], dtype=np.int32)
     scores = np.linspace(1.0, 0.0, 12)
+    unpromised = (np.zeros(12, dtype=np.bool_), 0.0)
     found = [
-        diversify(scores, codes, NO_VECTORS, 4, surprise, 100).tolist()
-        for surprise in (0.0, 0.5, 1.0)
+        choose(
+            scores, codes, NO_VECTORS, np.zeros(12), (4, dial, 100, NO_LIMIT), unpromised
+        ).tolist()
+        for dial in (0.0, 0.5, 1.0)
     ]
     assert found[0] == [0, 1, 2, 3]
     kinds = [len({place // 4 for place in places}) for places in found]

@@ -19,8 +19,8 @@ from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.candidates.short_lists import NO_LIST, ShortLists
 from services.recommend.grounds import NOTHING, cause
 from services.recommend.learning import Learned
-from services.recommend.models.live_parts import parts_of
 from services.recommend.numbers import ItemNumbers
+from tests.fixtures.learned_parts import parts_of
 
 
 def partners(pairs: Pairs, item: int) -> dict[int, float]:

@@ -22,8 +22,6 @@ PLAIN: dict[str, Any] = {
     "facts": [{"type": "purchased"}],
 }
 
-IN_MINOR_UNITS = {"column": "p", "type": "money", "unit": "minor"}
-
 
 def changed(**changes: Any) -> bytes:
     return yaml.safe_dump({**PLAIN, **changes}).encode()

@@ -30,7 +30,6 @@ from tests.unit.profile.arbiter.standings import (
 )
 
 PLENTY = settings(max_examples=400)
-RANK = {"suppress": 0, "hold": 1, "send": 2}
 
 
 def verdict(found, asked, rules, now=NOW) -> str:
