@@ -5,6 +5,7 @@ What changed is stated in the outbox and takes effect when that fact is folded, 
 """
 
 from collections.abc import Iterable, Iterator
+from math import ceil, isfinite
 from typing import Any, Final, TypeAlias
 
 from services.profile.identity import Delivery, Identity, OutboxEntry, stable_id
@@ -30,12 +31,12 @@ def assess(
     position: partition/offset of the newest fact that the state has, so that the facts have the
     same ids whoever states them.
     """
+    context = MomentContext(identity.profile, around, now)
     waiting = [each for each in identity.waiting if each.scenario != SEGMENTS]
-    again = _again(identity, book, now)
+    again = _again(identity, book, context)
     if again is not None:
         waiting.append(Waiting(again, SEGMENTS, SEGMENTS, now))
     identity.waiting = waiting
-    context = MomentContext(identity.profile, around, now)
     stated = [
         OutboxEntry(fact.event_id, identity.key, facts.encode(fact), position)
         for fact in _changes(identity, book, context, position)
@@ -107,12 +108,16 @@ def _changes(
         yield facts.StageChanged(**told("stage"), stage=stage, previous=previous)
 
 
-def _again(identity: Identity, book: Book, now: int) -> int | None:
+def _again(identity: Identity, book: Book, context: MomentContext) -> int | None:
+    """When time alone may next turn a rule: so long after the last event, and so long after what
+    the rule asks the age of, which a later event of another kind does not put off."""
+    index, now = index_of(book), context.now
     last = identity.profile.component.last_at
-    times = [
-        last + after
-        for rule in (*book.segments, *book.stages)
-        for after in rule.reassess_ms
-        if last + after > now
-    ]
-    return min(times, default=None)
+    times = [last + after for after in index.silences if last + after >= now]
+    for variable, unit_ms, turns in index.ages:
+        age = context.value(variable)
+        if isinstance(age, float) and isfinite(age):
+            passed = age * unit_ms
+            times += [now + ceil(after - passed) for after in turns if after >= passed]
+    # A moment later, when it is over and not just so long.
+    return min(times) + 1 if times else None

@@ -1,6 +1,7 @@
 """What noting asks a book again and again, worked out once for each book. Pure."""
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 from services.profile.moments.occurring import ACTIVITY
 from services.profile.scenarios.book import Book, OnTimer, Scenario
@@ -25,15 +26,29 @@ class Plan(NamedTuple):
     moved: tuple[Scenario, ...]
 
 
+class Age(NamedTuple):
+    """A variable that grows with time alone, such as `profile.days_since_order`. unit_ms: what it
+    counts; turns: the ages, in ms, at which rules that ask for it are to be asked again."""
+
+    variable: str
+    unit_ms: int
+    turns: tuple[int, ...]
+
+
 class BookIndex(NamedTuple):
     """plans: for the types of facts with which there is anything to do; idle: scenarios on timers
-    that every fact puts off; settled: types of facts that turn no rule of segments and stages."""
+    that every fact puts off; settled: types of facts that turn no rule of segments and stages;
+    silences: how long after a customer's last event rules are asked again; ages: the same by how
+    long ago something certain was."""
 
     plans: dict[type[Fact], Plan]
     idle: tuple[Scenario, ...]
     settled: frozenset[type[Fact]]
+    silences: tuple[int, ...]
+    ages: tuple[Age, ...]
 
 
+_UNITS: Final = {"profile.days_since_": 86_400_000, "profile.hours_since_": 3_600_000}
 _last: list[tuple[Book, BookIndex]] = []
 """Of the book that was asked about last: there is one for millions of facts."""
 
@@ -60,7 +75,20 @@ def _make(book: Book) -> BookIndex:
     }
     always = (MessageDecided, ProfileAbsorbed)
     used = {kind: plan for kind, plan in plans.items() if kind in always or plan != ((), ())}
-    return BookIndex(used, tuple(idle), _settled(book))
+    rules = (*book.segments, *book.stages)
+    silences = {after for rule in rules for after in rule.reassess_ms}
+    return BookIndex(used, tuple(idle), _settled(book), tuple(sorted(silences)), tuple(_ages(book)))
+
+
+def _ages(book: Book) -> Iterator[Age]:
+    turns: dict[str, set[int]] = {}
+    for rule in (*book.segments, *book.stages):
+        for variable in rule.when.variables:
+            turns.setdefault(variable, set()).update(rule.reassess_ms)
+    for variable, afters in sorted(turns.items()):
+        for prefix, unit in _UNITS.items():
+            if variable.startswith(prefix) and afters:
+                yield Age(variable, unit, tuple(sorted(afters)))
 
 
 def _settled(book: Book) -> frozenset[type[Fact]]:

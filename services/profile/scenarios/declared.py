@@ -183,7 +183,8 @@ RULE: Final = Object(
         "when": Field(Formula("profile.orders >= 5"), "who belongs to it", True),
         "reassess": Field(
             ListOf(Duration(MINUTE_MS, 5 * YEAR_MS), 0, 8, distinct=True),
-            "how long after a customer's last event to ask again, for rules that time alone turns",
+            "how long after a customer's last event, and after what the rule asks the age of, "
+            "to ask again, for rules that time alone turns",
         ),
     },
 )

@@ -1,5 +1,7 @@
 """Segments and stage: changes of membership are facts, and time alone can change them."""
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from services.profile.moments.assessing import newest_position
@@ -68,12 +70,31 @@ def test_time_alone_can_end_a_membership() -> None:
     alice = Customer(book(segments=[LATELY]))
     alice.fold(viewed(1, NOW), now=NOW)
     alice.fold_outbox()
-    assert next_due(alice.identity) == NOW + 30 * DAY
+    assert next_due(alice.identity) == NOW + 30 * DAY + 1
     alice.fold(viewed(2, NOW + DAY), now=NOW + DAY)
     later = next_due(alice.identity)
-    assert later == NOW + 31 * DAY
+    assert later == NOW + 31 * DAY + 1
     fire(alice.identity, alice.rules, later)
     assert told(alice.fold_outbox()) == [("segment_left", "lately")]
+    assert next_due(alice.identity) is None
+
+
+def test_what_came_since_does_not_put_off_a_rule_about_something_older() -> None:
+    def read(context: Any) -> Any:
+        return context.value("profile.days_since_order")
+
+    rule = When(lambda c: read(c) > 90, variables=frozenset(["profile.days_since_order"]))
+    gone = Segment(name="gone", when=rule, reassess_ms=(90 * DAY,))
+    alice = Customer(book(segments=[gone]))
+    alice.fold(bought(1, NOW), now=NOW)
+    alice.fold(viewed(2, NOW + 60 * DAY), now=NOW + 60 * DAY)
+    due = next_due(alice.identity)
+    assert due == NOW + 90 * DAY + 1
+    fire(alice.identity, alice.rules, due)
+    assert told(alice.fold_outbox()) == [("segment_entered", "gone")]
+    # The silence after the last event is asked about as well, then nothing is left to ask.
+    assert next_due(alice.identity) == NOW + 150 * DAY + 1
+    fire(alice.identity, alice.rules, NOW + 150 * DAY + 1)
     assert next_due(alice.identity) is None
 
 
