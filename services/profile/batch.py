@@ -98,8 +98,8 @@ def fold_identity(
     With rules, what the new facts of a known customer begin is noted beside the state. now: epoch
     ms where these were the last ones in the log: what they make of segments and stage is stated;
     else that is put off. past: epoch ms; what would be too late to say by then begins nothing.
-    A redelivered fact sets the timer again: the index may have lost it, or
-    another process may have dropped the entry before this state was written.
+    A fact that was known sets the timer again: whoever met it first may have died before it came
+    into the index, or another process may have dropped the entry before this state was written.
     """
     before = next_due(identity)
     flagged, many = identity.profile.overflowed, absorbs_many(identity.profile)
@@ -121,7 +121,7 @@ def fold_identity(
     return Effects(
         verdicts=verdicts,
         changed=changed,
-        due=due_after(identity, before, again=Verdict.REDELIVERED in verdicts),
+        due=due_after(identity, before, again=any(each is not Verdict.NEW for each in verdicts)),
         messages=messages,
         forwarded=[] if identity.is_customer else list(identity.outbox),
         overflowed=identity.profile.overflowed and not flagged,
@@ -135,20 +135,18 @@ def _assess(
 ) -> None:
     if not may_change(deliveries, rules.book):
         return
-    if now is None:
+    if now is None or identity.outbox:
+        # Not the end of the log, or something waits for its fold: then the timer loop asks.
         ask_to_assess(identity, identity.profile.component.last_at)
-    elif not identity.outbox:
-        # With something there its fold touches the customer again.
+    else:
         assess(identity, rules.book, rules.around, now, newest_position(identity))
 
 
 def due_after(identity: Identity, before: int | None, *, again: bool = False) -> int | None:
     """What the index must be told: the due time where it is another than before; with `again`, and
-    while anything waits in the outbox (which must be looked after), whatever it was."""
+    while anything waits in the outbox (which must be looked after), whatever it was. Nothing where
+    nothing waits: an entry that stands is looked at in its time, and dropped."""
     due = next_due(identity)
-    if due is None and before == AT_ONCE:
-        # Nothing waits any more: the entry is looked at, and dropped.
-        return AT_ONCE
     return due if again or due == AT_ONCE or due != before else None
 
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 from services.profile.absorbing import judge_part, note_absorbed, note_handed, through_offset
 from services.profile.component import Component, merge, pack, unpack
 from services.profile.contact import (
+    Contact,
     Stated,
     note_arm,
     note_decided,
@@ -114,6 +115,8 @@ def _judge_own(identity: Identity, fact: facts.AnyFact, mark: int, verdict: Verd
     # Whatever the verdict: the log has it, so it need not be stated any more.
     if identity.is_customer and identity.outbox:
         identity.outbox = [entry for entry in identity.outbox if entry.fact_id != fact.event_id]
+    if _is_so_already(identity.profile.contact, fact):
+        return Verdict.DUPLICATE
     if not isinstance(fact, facts.MessageDecided):
         return verdict
     identity.waiting = [
@@ -125,6 +128,16 @@ def _judge_own(identity: Identity, fact: facts.AnyFact, mark: int, verdict: Verd
     if contact.knows(mark) or contact.has_sent(fact.trigger_id):
         return Verdict.DUPLICATE
     return verdict
+
+
+def _is_so_already(contact: Contact, fact: facts.AnyFact) -> bool:
+    """Whether segment or stage are what this fact says: two processes, or two generations around a
+    rebuild, may state one change upon different positions, and so under two ids."""
+    if isinstance(fact, facts.SegmentEntered):
+        return fact.segment in contact.segments
+    if isinstance(fact, facts.SegmentLeft):
+        return fact.segment not in contact.segments
+    return isinstance(fact, facts.StageChanged) and fact.stage == contact.stage
 
 
 def trigger_id(identity: Identity, waiting: Waiting) -> str:

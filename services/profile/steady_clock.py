@@ -1,9 +1,11 @@
 """Business time for timers by a machine's clock that somebody may set.
 
-A clock that leaps is not believed at once: a leap forward would find months of timers past their
-life and pass them over, and nothing brings them back when the clock is set right again. For a
-minute the time goes on as the steady clock of the machine counts it; a leap that stands that long
-is what the time is. Small corrections are taken as they come.
+A clock that leaps far is not believed at once: a leap forward would find months of timers past
+their life and pass them over, and nothing brings them back when the clock is set right again. For a
+minute the time goes on as the steady clock of the machine counts it, so timers keep their times by
+that one; a leap that stands that long is what the time is. Corrections of up to a minute, as time
+services make them, are taken as they come: no message lives for so short a time that they could
+cost it. A machine that slept has not leapt: its steady clock counted on.
 """
 
 import time
@@ -13,8 +15,15 @@ from typing import Final
 from services.profile import metrics
 from shared.clock import Clock, real_now_ms
 
-LEAP_MS: Final = 5_000
+LEAP_MS: Final = 60_000
 CONFIRMED_S: Final = 60.0
+_STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""On Linux the monotonic clock stands still while a machine sleeps; elsewhere it goes on."""
+
+
+def since_boot() -> float:
+    """Seconds that have passed since some moment, whether or not the machine slept."""
+    return time.clock_gettime(_STEADY)
 
 
 class SteadyClock:
@@ -24,7 +33,7 @@ class SteadyClock:
         self,
         clock: Clock,
         real: Callable[[], int] = real_now_ms,
-        steady: Callable[[], float] = time.monotonic,
+        steady: Callable[[], float] = since_boot,
     ) -> None:
         self._clock = clock
         self._real = real

@@ -94,14 +94,16 @@ class TimerLoop:
         self._next_tick = now + TICK_S
         limit = max(LEAST, LIMIT // len(chosen))
         due = await self._store.due(chosen, self._clock.now_ms(), limit)
-        fired = bool(due) and await self._fire(due, now)
-        if len(due) < limit or not fired:
+        if due:
+            await self._fire(due, now)
+        if len(due) < limit:
             return False
+        # Each of them has moved on in the index, so the next look finds others.
         self._next_tick = 0.0
         return True
 
-    async def _fire(self, due: list[DueTimer], monotonic: float) -> bool:
-        """Whether anything was left to decide."""
+    async def _fire(self, due: list[DueTimer], monotonic: float) -> None:
+        """Decides and states; whatever is looked at has a later entry afterwards, or none."""
         now = self._clock.now_ms()
         again = now + int(REPUBLISH_S * 1000 * self._clock.speed)
         rules = self._rules()
@@ -117,15 +119,15 @@ class TimerLoop:
             elif not identity.outbox:
                 firing.append(_Firing(timer, identity, _timed(identity, rules, now)))
                 metrics.TIMERS_LATE.observe((now - at) / 1000)
-            elif standing := self._not_just_published(identity.outbox, monotonic):
-                entries += standing
+            else:
+                entries += self._not_just_published(identity.outbox, monotonic)
                 index.later[timer] = again
         entries += await self._state(firing, rules, now)
         refused = await self._write(firing)
         for timer, identity, _ in firing:
-            # Of what was stated the entry stays: should this process die, another one finds it.
-            if not identity.outbox:
-                index.move(timer, next_due(identity))
+            # What was stated is looked after until its fold. Should this process die before it is
+            # published, the entry still stands where it was, and another one finds it.
+            index.move(timer, again if identity.outbox else next_due(identity))
         # Who was refused has just been written by a fold; its entry is looked at again next tick.
         self._cache.put(each for key, each in identities.items() if key not in refused)
         entries = [entry for entry in entries if entry.key not in refused]
@@ -133,7 +135,6 @@ class TimerLoop:
             await self._publisher.publish(entries)
             self._remember(entries, monotonic)
         await self._settle(index.without(refused), identities)
-        return bool(firing)
 
     async def _load(self, keys: Sequence[str]) -> dict[str, Identity]:
         """What the worker holds in memory need not be read; a write tells where that is outdated.

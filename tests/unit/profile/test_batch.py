@@ -153,11 +153,12 @@ def test_the_timer_of_what_was_carted_since_a_decision_is_set_when_that_folds() 
     assert fold_identity(identity, [Delivery(decided, 0, 2)], RULES).due == later + DELAY_MS
 
 
-def test_where_nothing_waits_any_more_the_index_is_looked_at_once_more() -> None:
+def test_where_nothing_waits_any_more_the_index_is_left_alone() -> None:
+    """Its entry is dropped when its time comes."""
     identity = Identity("c:alice")
     fold_identity(identity, [Delivery(carted(1, NOW), 0, 0)], RULES)
     decided = stated(identity, NOW + DELAY_MS)
-    assert fold_identity(identity, [Delivery(decided, 0, 1)], RULES).due == AT_ONCE
+    assert fold_identity(identity, [Delivery(decided, 0, 1)], RULES).due is None
     assert (identity.outbox, identity.waiting) == ([], [])
 
 

@@ -201,6 +201,8 @@ def test_what_the_log_has_leaves_the_outbox_whatever_the_verdict(fact: facts.Any
     standing = OutboxEntry("event-9", "c:alice", b"{}", "cause")
     for offset in (0, 1):
         identity = Identity("c:alice")
+        if isinstance(fact, facts.SegmentLeft):
+            identity.profile.contact.segments["s"] = NOW
         for number in range(offset):
             apply(identity, Delivery(fact, 0, number))
         identity.outbox = [OutboxEntry("event-8", "c:alice", b"{}", "cause"), standing]

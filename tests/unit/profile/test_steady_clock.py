@@ -1,9 +1,12 @@
 """A clock that leaps is believed once the leap has stood for a minute."""
 
+import time
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.profile.steady_clock import CONFIRMED_S, LEAP_MS, SteadyClock
+from services.profile.steady_clock import CONFIRMED_S, LEAP_MS, SteadyClock, since_boot
 from shared.clock import Clock
 
 NOW = 1_795_000_000_000
@@ -31,6 +34,13 @@ def test_time_goes_on_as_the_clock_says() -> None:
     assert machine.shown == 0
     machine.wait(12.5)
     assert machine.shown == 12_500
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="a clock of Linux")
+def test_the_hours_that_a_machine_slept_are_no_leap(monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks = {time.CLOCK_BOOTTIME: 36_000.0, time.CLOCK_MONOTONIC: 5.0}
+    monkeypatch.setattr(time, "clock_gettime", clocks.__getitem__)
+    assert since_boot() == 36_000.0
 
 
 def test_small_corrections_are_taken_as_they_come() -> None:

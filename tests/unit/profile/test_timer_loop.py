@@ -18,7 +18,8 @@ from services.profile.scenarios.book import OnFact
 from services.profile.store_values import DueTimer
 from services.profile.timer_loop import TimerLoop
 from shared import events as facts
-from shared.clock import Clock
+from shared.clock import Clock, real_now_ms
+from shared.errors import LogUnavailable
 from tests.fixtures.fake_bus import FakeLog
 from tests.fixtures.fake_profile_store import FakeProfileStore
 from tests.unit.profile.builders import MINUTE, NOW, bought, carted, viewed
@@ -48,21 +49,22 @@ class Shop:
     async def fold(
         self, fact: facts.AnyFact, *, schedule: bool = True, elsewhere: bool = False
     ) -> None:
+        key = facts.identity_key(fact)
         if not elsewhere:
-            self.cache.take(["c:alice"])
-        identity = (await self.store.load(["c:alice"]))["c:alice"]
+            self.cache.take([key])
+        identity = (await self.store.load([key]))[key]
         effects = fold_identity(identity, [Delivery(fact, 0, self._offset)], self.rules)
         self._offset += 1
         assert await self.store.save([identity]) == []
         if schedule and effects.due is not None:
-            await self.store.schedule([DueTimer(0, "c:alice", effects.due)])
+            await self.store.schedule([DueTimer(0, key, effects.due)])
 
     @asynccontextmanager
-    async def loop(self) -> AsyncIterator[TimerLoop]:
+    async def loop(self, clock: Clock = STILL) -> AsyncIterator[TimerLoop]:
         async with self.log.producer() as producer:
-            publisher = Publisher(producer, "", STILL)  # type: ignore[arg-type]
+            publisher = Publisher(producer, "", clock)  # type: ignore[arg-type]
             store = cast(Any, self.store)
-            yield TimerLoop(store, publisher, self.cache, STILL, lambda: self.rules)
+            yield TimerLoop(store, publisher, self.cache, clock, lambda: self.rules)
 
     def stated(self) -> list[str]:
         return [facts.decode(record.value or b"").event_id for record in self.log.records("events")]
@@ -178,6 +180,46 @@ async def test_what_is_held_of_an_outbox_that_another_process_emptied_is_given_u
             await loop.tick([0])
     assert len(shop.stated()) == 2
     assert not any(shop.store.timers.values())
+
+
+async def test_many_due_at_one_time_are_decided_without_waiting_for_folds_or_ticks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was decided just now stands in nobody's way; should it be lost, it is stated again."""
+    for name, value in {"TICK_S": 60.0, "REPUBLISH_S": 5.0, "LIMIT": 2, "LEAST": 2}.items():
+        monkeypatch.setattr(timer_loop, name, value)
+    shop = Shop()
+    for number in range(5):
+        await shop.fold(carted(number, NOW - DELAY_MS, customer=f"customer-{number}"))
+    going = Clock(real_start=real_now_ms(), sim_start=NOW)
+    async with shop.loop(going) as loop:
+        assert [await loop.tick([0]) for _ in range(4)] == [True, True, False, False]
+    assert len(set(shop.stated())) == len(shop.stated()) == 5
+    again = shop.store.timers[0].values()
+    assert len(again) == 5
+    assert all(NOW + 5_000 <= due <= going.now_ms() + 5_000 for due in again)
+
+
+async def test_who_dies_before_publishing_leaves_the_entry_where_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(timer_loop, "REPUBLISH_S", 5.0)
+    shop = Shop()
+    await shop.fold(carted(1, NOW - DELAY_MS))
+    entry = dict(shop.store.timers[0])
+
+    async def publish(*_: object) -> None:
+        raise LogUnavailable("gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Publisher, "publish", publish)
+        async with shop.loop() as loop:
+            with pytest.raises(LogUnavailable):
+                await loop.tick([0])
+    assert (shop.store.timers[0], shop.stated()) == (entry, [])
+    async with shop.loop() as loop:
+        await loop.tick([0])
+    assert [each.fact_id for each in (await shop.alice()).outbox] == shop.stated()
 
 
 async def test_a_state_is_written_before_its_timer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,13 +4,16 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from services.profile.batch import fold_identity
+from services.profile.identity import Delivery
 from services.profile.moments.assessing import newest_position
 from services.profile.moments.due import AT_ONCE, next_due
 from services.profile.moments.firing import fire
 from services.profile.moments.stating import state
 from services.profile.scenarios.book import OnFact, Segment
+from services.profile.window import Verdict
 from shared import events as facts
-from tests.unit.profile.builders import DAY, HOUR, NOW, bought, carted, viewed
+from tests.unit.profile.builders import DAY, HOUR, NOW, base, bought, carted, viewed
 from tests.unit.profile.moments.books import CART, Customer, When, book, scenario
 
 BUYERS = Segment(name="buyers", when=When(lambda context: context.profile.component.orders > 0))
@@ -144,3 +147,49 @@ def test_imported_facts_turn_no_rule_until_the_customer_comes_back() -> None:
     assert (alice.identity.outbox, alice.waiting) == ([], [])
     alice.fold(viewed(4, NOW + 4), now=NOW + 4)
     assert told(alice.fold_outbox()) == [("segment_entered", "buyers")]
+
+
+def test_what_comes_while_a_change_waits_for_its_fold_is_asked_after_it() -> None:
+    """That fold alone turns no rule, and the customer may never come back."""
+    alice = Customer(book(segments=[LATELY], stages=STAGES))
+    alice.fold(viewed(1, NOW), now=NOW)
+    assert len(alice.identity.outbox) == 1
+    alice.fold(bought(2, NOW + 1, "mug"), now=NOW + 1)
+    assert told(alice.fold_outbox()) == [("segment_entered", "lately")]
+    assert next_due(alice.identity) == NOW + 1
+    fire(alice.identity, alice.rules, NOW + 2)
+    assert told(alice.fold_outbox()) == [("stage_changed", "buying")]
+    assert next_due(alice.identity) == NOW + 1 + 30 * DAY
+
+
+def test_a_change_that_is_stated_twice_begins_one_moment() -> None:
+    """As around a rebuild: what the old generation stated last, and the new one of its own."""
+    on = [
+        scenario(name, OnFact(fact=name), after_ms=HOUR)
+        for name in ("segment_entered", "stage_changed", "segment_left")
+    ]
+    alice = Customer(book(*on))
+
+    def changes(number: int) -> list[facts.AnyFact]:
+        return [
+            facts.SegmentEntered(**base(number, NOW + number), segment="buyers"),
+            facts.StageChanged(**base(number + 1, NOW + number), stage="buying"),
+        ]
+
+    alice.fold(*changes(1))
+    began = list(alice.identity.waiting)
+    assert [each.scenario for each in began] == ["segment_entered", "stage_changed"]
+    assert set(alice.fold(*changes(11)).verdicts) == {Verdict.DUPLICATE}
+    left = [facts.SegmentLeft(**base(20 + n, NOW + 20 + n), segment="buyers") for n in range(2)]
+    assert alice.fold(*left).verdicts == [Verdict.NEW, Verdict.DUPLICATE]
+    assert alice.identity.waiting[:2] == began
+    assert len(alice.identity.waiting) == 3
+
+
+def test_a_repeated_fact_that_asks_for_segments_sets_the_timer_whenever_it_comes() -> None:
+    """Also where its first reader died between the state and the index."""
+    alice = Customer(book(segments=[BUYERS]))
+    again = [Delivery(viewed(1, NOW), 0, offset) for offset in (0, 1)]
+    fold_identity(alice.identity, again[:1], alice.rules, NOW)
+    for _ in range(2):
+        assert fold_identity(alice.identity, again[1:], alice.rules).due == NOW

@@ -58,6 +58,8 @@ def test_what_a_moment_is_about_besides_follows_from_its_fact(
     fact: facts.AnyFact, subject: str
 ) -> None:
     alice = Customer(book(on(facts.fact_type(fact))))
+    if isinstance(fact, facts.SegmentLeft):
+        alice.identity.profile.contact.segments[fact.segment] = NOW
     alice.fold(fact)
     assert [each.subject for each in alice.identity.waiting] == [subject]
 
