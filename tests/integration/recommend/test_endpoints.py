@@ -12,7 +12,7 @@ from shared.profile import Session, View
 from shared.settings import Settings
 from shared.topics import DECISIONS
 from tests.fixtures.waiting import eventually
-from tests.integration.recommend.test_recommend import Running, running
+from tests.integration.recommend.running import Running, running
 
 CALM = RecommendSettings(store_deadline_ms=2_000, deadline_ms=4_000, explore_share=0.0)
 LIKES = View(

@@ -22,7 +22,7 @@ from tests.fixtures.fake_readers import FakeGroupConsumer
 from tests.fixtures.waiting import eventually
 from tests.unit.profile.builders import NOW, base, carted, viewed
 from tests.unit.profile.moments.books import DELAY_MS
-from tests.unit.profile.test_worker import STILL, System, story
+from tests.unit.profile.worker_system import STILL, System, story
 
 LATE_S = 3_600.0
 """A store that keeps nothing for now, so nothing is committed."""

@@ -1,17 +1,15 @@
 """What becomes of a due moment: asked again, weighed, stated once, or passed over."""
 
-from typing import Any
-
 import msgspec
 import pytest
 from msgspec.structs import replace
 
-from services.profile.arbiter.policy import Budget, Holdout, Policy, QuietHours
+from services.profile.arbiter.policy import Holdout
 from services.profile.moments.around import Around
 from services.profile.moments.due import AT_ONCE, next_due
 from services.profile.moments.firing import Fired, fire
 from services.profile.moments.stating import state
-from services.profile.scenarios.book import OnFact, OnTimer
+from services.profile.scenarios.book import OnFact
 from shared import events as facts
 from shared.catalogue import ItemChanged
 from shared.triggers import Payload, Suppression, decode
@@ -26,24 +24,9 @@ from tests.unit.profile.moments.books import (
     book,
     scenario,
 )
+from tests.unit.profile.moments.verdicts import decided, dropped
 
-DAILY = replace(POLICY, budgets=(Budget(messages=1, window_ms=DAY),))
 LATER = scenario("later", after_ms=0, recheck=NEVER)
-
-
-def decided(customer: Customer, now: int) -> list[facts.MessageDecided]:
-    """Fires, states and folds; the verdicts."""
-    fired = fire(customer.identity, customer.rules, now)
-    made = fired.decisions.made
-    state(customer.identity, made, {}, *customer.rules, now)
-    stated = customer.fold_outbox()
-    return [fact for fact in stated if isinstance(fact, facts.MessageDecided)]
-
-
-def dropped(customer: Customer, now: int) -> dict[tuple[str, str], int]:
-    fired = fire(customer.identity, customer.rules, now)
-    assert fired.decisions.made == []
-    return dict(fired.decisions.dropped)
 
 
 def test_a_due_moment_becomes_one_fact_with_the_triggers_bytes() -> None:
@@ -166,67 +149,6 @@ def test_what_is_said_between_counts() -> None:
     assert suppression.suppressed_by == "consent"
 
 
-def held(*, life: int = 3 * DAY, policy: Policy = DAILY, **fields: Any) -> tuple[Customer, int]:
-    """A customer who was written to, and whose next cart is held for a day."""
-    alice = Customer(book(scenario(life_ms=life, **fields), policy=policy))
-    alice.fold(carted(1, NOW))
-    (first,) = decided(alice, NOW + HOUR)
-    assert first.verdict == "send"
-    alice.fold(carted(2, NOW + HOUR, "mug"))
-    (fact,) = decided(alice, NOW + 2 * HOUR)
-    assert (fact.verdict, fact.reason, fact.attempt) == ("hold", "budget", 1)
-    assert fact.retry_at == NOW + HOUR + DAY
-    assert alice.waiting == []
-    assert next_due(alice.identity) == fact.retry_at
-    return alice, fact.retry_at
-
-
-def test_what_is_held_is_asked_again_and_sent_under_the_same_trigger() -> None:
-    alice, retry_at = held(recheck=When(lambda c: True))
-    known = next(iter(alice.identity.profile.contact.holds))
-    assert decided(alice, retry_at - 1) == []
-    (fact,) = decided(alice, retry_at)
-    assert (fact.verdict, fact.attempt, fact.trigger_id) == ("send", 2, known)
-    assert (fact.due, fact.cause) == (NOW + 2 * HOUR, "event-2")
-    assert next_due(alice.identity) is None
-
-
-@pytest.mark.parametrize(
-    ("since", "now", "reason"),
-    [
-        (facts.MessageUnsubscribed(**base(5, NOW + 3 * HOUR), message="m"), 0, "consent"),
-        (facts.ProfilingPaused(**base(5, NOW + 3 * HOUR)), 0, "paused"),
-        (viewed(5, NOW + 3 * HOUR), 3 * DAY, "expired"),
-    ],
-)
-def test_a_hold_ends_by_a_fact_whatever_ends_it(
-    since: facts.AnyFact, now: int, reason: str
-) -> None:
-    alice, retry_at = held()
-    alice.fold(since)
-    (fact,) = decided(alice, retry_at + now)
-    assert (fact.verdict, fact.reason, fact.attempt) == ("suppress", reason, 2)
-    assert alice.identity.profile.contact.holds == {}
-    assert next_due(alice.identity) is None
-
-
-def test_a_hold_whose_recheck_says_no_or_whose_scenario_is_gone_is_suppressed() -> None:
-    for changed, reason in ((book(scenario(recheck=NEVER)), "recheck"), (book(), "scenario_gone")):
-        alice, retry_at = held()
-        alice.rules = alice.rules._replace(book=changed)
-        (fact,) = decided(alice, retry_at)
-        assert (fact.verdict, fact.reason) == ("suppress", reason)
-
-
-def test_a_newer_moment_ends_the_hold_of_an_older_one() -> None:
-    alice, _ = held()
-    alice.fold(carted(6, NOW + 4 * HOUR, "rug"))
-    old, new = sorted(decided(alice, NOW + 5 * HOUR), key=lambda fact: fact.moment_at or 0)
-    assert (old.verdict, old.reason, old.cause) == ("suppress", "superseded", "event-2")
-    assert (new.verdict, new.cause, new.attempt) == ("hold", "event-6", 1)
-    assert list(alice.identity.profile.contact.holds) == [new.trigger_id]
-
-
 def test_the_worthiest_of_two_goes_and_the_other_is_held() -> None:
     small = scenario("small", value=Value(10.0))
     great = scenario("great", value=Value(50.0))
@@ -258,84 +180,12 @@ def test_the_arm_is_recorded_before_the_verdict_that_rests_on_it_and_once() -> N
     assert arms == {"treated", "held_out"}
 
 
-BIRTHDAY = scenario("birthday", OnTimer(timer="birthday", at_minute=600), after_ms=0)
-BORN = facts.TraitsSet(**base(1, NOW), traits={"birthday": "1990-12-24", "timezone": "UTC"})
-CHRISTMAS_EVE = 1_766_570_400_000
-"""2025-12-24 10:00 UTC."""
-
-
-def test_a_timer_that_comes_is_decided_and_the_next_one_waits() -> None:
-    alice = Customer(book(BIRTHDAY))
-    alice.fold(BORN)
-    assert next_due(alice.identity) == CHRISTMAS_EVE
-    (fact,) = decided(alice, CHRISTMAS_EVE)
-    assert (fact.verdict, fact.cause) == ("send", "timer:birthday:2025")
-    assert decode(fact.trigger).about == {"timer": "birthday", "which": "2025", "years": 35}
-    assert alice.waiting == [("birthday", CHRISTMAS_EVE + 365 * DAY, "timer:birthday:2026")]
-
-
-def test_a_timer_that_was_moved_meanwhile_is_moved_when_it_fires() -> None:
-    alice = Customer(book(BIRTHDAY))
-    alice.fold(BORN)
-    alice.fold(facts.TraitsSet(**base(2, NOW + 1), traits={"birthday": "1990-12-25"}))
-    fired = fire(alice.identity, alice.rules, CHRISTMAS_EVE)
-    assert (fired.changed, fired.decisions.made) == (True, [])
-    assert next_due(alice.identity) == CHRISTMAS_EVE + DAY
-
-
-def test_a_timer_that_was_missed_is_not_made_up_for() -> None:
-    alice = Customer(book(BIRTHDAY))
-    alice.fold(BORN)
-    assert dropped(alice, CHRISTMAS_EVE + 2 * DAY) == {("birthday", "expired"): 1}
-    assert next_due(alice.identity) == CHRISTMAS_EVE + 365 * DAY
-
-
-def test_a_timer_asks_when_at_its_time_and_goes_on_where_it_says_no() -> None:
-    alice = Customer(book(replace(BIRTHDAY, when=NEVER)))
-    alice.fold(BORN)
-    assert dropped(alice, CHRISTMAS_EVE) == {("birthday", "recheck"): 1}
-    assert next_due(alice.identity) == CHRISTMAS_EVE + 365 * DAY
-
-
-def test_a_silent_customer_who_came_back_is_not_missed() -> None:
-    silent = scenario("silent", OnTimer(timer="inactive", after_ms=DAY, at_minute=-1), after_ms=0)
-    alice = Customer(book(silent))
-    alice.fold(viewed(1, NOW), viewed(2, NOW + HOUR))
-    assert fire(alice.identity, alice.rules, NOW + DAY).decisions.made == []
-    assert next_due(alice.identity) == NOW + DAY + HOUR
-    assert len(decided(alice, NOW + DAY + HOUR)) == 1
-    assert next_due(alice.identity) is None
-    alice.fold(viewed(3, NOW + 3 * DAY))
-    assert next_due(alice.identity) == NOW + 4 * DAY
-
-
-def test_two_occasions_of_one_day_are_both_decided() -> None:
-    mums = scenario("occasion", OnTimer(timer="occasion", at_minute=600), after_ms=0)
-    day = {"month": 12, "day": 24}
-    alice = Customer(book(replace(mums, purpose="service")))
-    alice.fold(facts.OccasionSaved(**base(1), name="mum", **day))
-    alice.fold(facts.OccasionSaved(**base(2), name="dad", **day))
-    found = decided(alice, next_due(alice.identity) or 0)
-    assert sorted(fact.subject for fact in found) == ["dad", "mum"]
-    assert {due for _, due, _ in alice.waiting} != set()
-    assert len(alice.waiting) == 2
-
-
 def test_a_scenario_that_the_book_has_no_more_is_passed_over() -> None:
     alice = Customer(book(CART))
     alice.fold(carted(1, NOW))
     alice.rules = alice.rules._replace(book=book())
     assert dropped(alice, NOW + HOUR) == {("cart_abandoned", "scenario_gone"): 1}
     assert next_due(alice.identity) is None
-
-
-def test_quiet_hours_hold_until_the_customers_morning() -> None:
-    quiet = replace(POLICY, quiet=QuietHours(begin=21 * 60, end=8 * 60))
-    alice = Customer(book(scenario(life_ms=2 * DAY), policy=quiet))
-    alice.fold(facts.TraitsSet(**base(1, NOW), traits={"timezone": "Asia/Tokyo"}), carted(2, NOW))
-    night = 1_760_097_600_000  # 2025-10-10 12:00 UTC, 21:00 in Tokyo
-    (fact,) = decided(alice, night)
-    assert (fact.verdict, fact.reason, fact.retry_at) == ("hold", "quiet_hours", night + 11 * HOUR)
 
 
 def test_offers_come_behind_what_the_moment_is_about() -> None:
