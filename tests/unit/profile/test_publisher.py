@@ -2,13 +2,15 @@
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from services.profile import metrics
 from services.profile.identity import OutboxEntry
 from services.profile.publisher import Publisher
+from shared import topics
 from shared.clock import Clock
 from shared.errors import LogUnavailable
-from shared.events import MessageDecided
+from shared.events import MessageDecided, Verdict
 from shared.headers import find
 from tests.fixtures.fake_bus import FakeLog, FakeProducer
 
@@ -58,6 +60,24 @@ async def test_a_fact_that_is_too_large_waits_with_what_follows_it_and_the_other
     assert await publisher(log).publish(entries[1:3]) == set()
     bob = [record.value for record in log.records("events") if record.key == b"c:bob"]
     assert [(value or b"")[:1] for value in bob] == [b"2", b"3"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "channel", "topic"),
+    [
+        ("send", "email", "triggers.email"),
+        ("send", "push", "triggers.push"),
+        ("hold", "email", "suppressions"),
+        ("suppress", "email", "suppressions"),
+    ],
+)
+async def test_a_channel_hears_only_of_what_is_to_be_sent(
+    log: FakeLog, verdict: Verdict, channel: str, topic: str
+) -> None:
+    decided = replace(message("ada", 10), verdict=verdict, channel=channel)
+    await publisher(log).publish([], [decided])
+    heard = [topics.SUPPRESSIONS, *map(topics.triggers, topics.CHANNELS)]
+    assert [each.name for each in heard if log.records(each.name)] == [topic]
 
 
 async def test_a_message_that_is_too_large_is_a_dead_letter_and_the_others_go(

@@ -26,12 +26,22 @@ def test_the_item_statistics_of_a_partition_share_a_hash_tag() -> None:
     assert tag(keys.item_position(4)) != tag(keys.item_position(3))
 
 
+def test_a_partitions_index_of_interest_shares_a_hash_tag() -> None:
+    together = [KEYS.interested(3, "lamp"), KEYS.interest_items(3), KEYS.catalogue_position(3)]
+    assert len({tag(key) for key in together}) == 1
+    assert len(set(together)) == 3
+    assert tag(KEYS.interested(4, "lamp")) != tag(KEYS.interested(3, "lamp"))
+
+
 @pytest.mark.parametrize(
     "key",
     [
         lambda keys: keys.profile("c:alice"),
         lambda keys: keys.item_position(0),
         lambda keys: keys.timers(0),
+        lambda keys: keys.interested(0, "lamp"),
+        lambda keys: keys.interest_items(0),
+        lambda keys: keys.catalogue_position(0),
     ],
 )
 def test_namespaces_keep_shops_apart(key: Callable[[Keys], str]) -> None:

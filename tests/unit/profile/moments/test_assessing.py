@@ -14,7 +14,7 @@ from services.profile.scenarios.book import OnFact, Segment
 from services.profile.window import Verdict
 from shared import events as facts
 from tests.unit.profile.builders import DAY, HOUR, NOW, base, bought, carted, viewed
-from tests.unit.profile.moments.books import CART, Customer, When, book, scenario
+from tests.unit.profile.moments.books import CART, HAS_CART, Customer, When, book, scenario
 
 BUYERS = Segment(name="buyers", when=When(lambda context: context.profile.component.orders > 0))
 LATELY = Segment(
@@ -46,6 +46,23 @@ def test_what_a_batch_makes_of_segments_is_stated_once() -> None:
     assert alice.identity.profile.contact.segments == {"buyers": NOW + 5}
     assert alice.fold(viewed(5, NOW + 9), now=NOW + 10).due is None
     assert alice.identity.outbox == []
+
+
+def test_who_comes_back_enters_again_under_an_id_that_anybody_would_give() -> None:
+    ids = []
+    for _ in range(2):
+        alice = Customer(book(segments=[Segment(name="shopping", when=HAS_CART)]))
+        stated: list[facts.AnyFact] = []
+        for number in (1, 3):
+            out = facts.CartRemoved(**base(number + 1, NOW + number + 1), item="lamp")
+            for fact in (carted(number, NOW + number), out):
+                alice.fold(fact, now=NOW + number)
+                stated += alice.fold_outbox()
+        assert told(stated) == 2 * [("segment_entered", "shopping"), ("segment_left", "shopping")]
+        assert alice.identity.profile.contact.segments == {}
+        ids.append([fact.event_id for fact in stated])
+    assert ids[0] == ids[1]
+    assert len(set(ids[0])) == 4
 
 
 def test_what_the_book_has_no_more_is_left() -> None:
@@ -159,7 +176,7 @@ def test_what_comes_while_a_change_waits_for_its_fold_is_asked_after_it() -> Non
     assert next_due(alice.identity) == NOW + 1
     fire(alice.identity, alice.rules, NOW + 2)
     assert told(alice.fold_outbox()) == [("stage_changed", "buying")]
-    assert next_due(alice.identity) == NOW + 1 + 30 * DAY
+    assert next_due(alice.identity) == NOW + 1 + 30 * DAY + 1
 
 
 def test_a_change_that_is_stated_twice_begins_one_moment() -> None:
