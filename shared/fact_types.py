@@ -153,7 +153,8 @@ class MessageDecided(Fact, kw_only=True, omit_defaults=True, tag="message_decide
 
     `due` is when the moment was to be decided, `moment_at` when what caused it (`cause`) happened;
     `retry_at` only for hold and suppress; attempt: 1 for the first verdict on a trigger, one more
-    with each release from a hold; subject, item: what it is about; version: of the scenarios.
+    with each release from a hold; basis: in law, "" where it is not known; subject, item: what it
+    is about; version: of the scenarios.
     """
 
     trigger_id: Id
@@ -167,6 +168,7 @@ class MessageDecided(Fact, kw_only=True, omit_defaults=True, tag="message_decide
     expires_at: Timestamp | None = None
     attempt: Annotated[int, Meta(ge=1, le=1_000)] = 1
     purpose: Label = ""
+    basis: Label = ""
     tags: Annotated[list[Label], Meta(max_length=16)] = []
     transactional: bool = False
     subject: Label = ""

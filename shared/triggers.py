@@ -68,6 +68,12 @@ class _Life(Struct):
     expires_at: int | None = None
 
 
+def suppressed(trigger: Trigger, reason: str, retry_at: int | None) -> Suppression:
+    """What was to be said, as what is not."""
+    fields: dict[str, Any] = msgspec.structs.asdict(trigger)
+    return Suppression(**fields, suppressed_by=reason, retry_at=retry_at)
+
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Trigger)
 _life_decoder = msgspec.json.Decoder(_Life)

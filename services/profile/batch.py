@@ -22,6 +22,7 @@ from services.profile.moments.assessing import (
 from services.profile.moments.due import AT_ONCE, next_due
 from services.profile.moments.noting import note
 from services.profile.moments.rules import Rules
+from services.profile.moments.saying import to_say
 from services.profile.moments.waiting import Waiting
 from services.profile.window import Verdict
 from shared import events as facts
@@ -112,7 +113,9 @@ def fold_identity(
         verdicts.append(verdict)
         fact = delivery.fact
         if isinstance(fact, facts.MessageDecided) and is_first_word(identity, delivery, verdict):
-            messages.append(fact)
+            said = to_say(identity, fact)
+            if said is not None:
+                messages.append(said)
         if notes and verdict is Verdict.NEW and rules is not None:
             noted += note(identity, fact, rules.book, rules.around, past)
     changed = any(verdict is not Verdict.REDELIVERED for verdict in verdicts)

@@ -132,13 +132,22 @@ class Contact(Struct, array_like=True):
         return any(sent.message == trigger_id and sent.scenario for sent in self.sent)
 
 
-def note_decided(contact: Contact, fact: facts.MessageDecided, mark: int, offset: int) -> None:
-    """A verdict: it ends the trigger's hold or begins one, and a send counts from now on."""
+def note_decided(
+    contact: Contact,
+    fact: facts.MessageDecided,
+    mark: int,
+    offset: int,
+    *,
+    withdrawn: bool = False,
+) -> None:
+    """A verdict: it ends the trigger's hold or begins one, and a send counts from now on; but not
+    one that will not be said, as consent was withdrawn before the log had it."""
     contact.stated.append(Stated(mark, offset))
     del contact.stated[:-STATED_KEPT]
     contact.holds.pop(fact.trigger_id, None)
     if fact.verdict == "send":
-        _note_sent(contact, fact)
+        if not withdrawn:
+            _note_sent(contact, fact)
     elif fact.verdict == "hold":
         _note_hold(contact, fact)
     elif fact.reason == _COOLDOWN and fact.retry_at is not None:

@@ -50,6 +50,7 @@ MAX_TRAIT_NAME_CHARS: Final = 128
 _LEAST_TRAIT: Final = -(2**63)
 _GREATEST_TRAIT: Final = 2**64 - 1
 MARKETING: Final = "marketing"
+ANY_PURPOSE: Final = "*"
 
 
 def fold(component: Component, fact: facts.Fact, tie: int, *, authenticated: bool) -> None:
@@ -212,7 +213,9 @@ def _paused(component: Component, fact: facts.ProfilingPaused, at: int, tie: int
 
 
 def _unsubscribed(component: Component, fact: facts.MessageUnsubscribed, at: int, tie: int) -> None:
-    _consent(component, MARKETING, fact.channel, at, granted=False, authenticated=True)
+    # Nothing says of what purpose the message was: who leaves is not written to for another one.
+    for purpose in (MARKETING, ANY_PURPOSE):
+        _consent(component, purpose, fact.channel, at, granted=False, authenticated=True)
 
 
 def _consent(

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from services.profile.absorbing import judge_part, note_absorbed, note_handed, through_offset
 from services.profile.component import Component, merge, pack, unpack
+from services.profile.consent import is_withdrawn
 from services.profile.contact import (
     Contact,
     Stated,
@@ -177,7 +178,8 @@ def _apply_to_customer(identity: Identity, fact: facts.AnyFact, mark: int, offse
 def _note_own(profile: Profile, fact: facts.AnyFact, mark: int, offset: int) -> None:
     contact = profile.contact
     if isinstance(fact, facts.MessageDecided):
-        note_decided(contact, fact, mark, offset)
+        withdrawn = is_withdrawn(profile.component, fact)
+        note_decided(contact, fact, mark, offset, withdrawn=withdrawn)
     elif isinstance(fact, facts.ArmAssigned):
         note_arm(contact, fact)
     elif isinstance(fact, facts.SegmentEntered | facts.SegmentLeft):

@@ -7,6 +7,7 @@ Never after a message's life has ended: a log that is read again must not speak 
 import logging
 from collections.abc import Sequence
 from itertools import repeat
+from typing import Final
 
 from services.profile import cloud_events, metrics
 from services.profile.cloud_events import Mode
@@ -21,6 +22,9 @@ from shared.headers import AT, CAUSE, MESSAGE, ORIGINAL_BYTES, REASON, STAGE, He
 from shared.triggers import expires_at
 
 log = logging.getLogger(__name__)
+
+NEWS_MS: Final = 24 * 60 * 60_000
+"""So long after it was decided it is still told that something is not said."""
 
 
 class Publisher:
@@ -72,6 +76,9 @@ class Publisher:
 
     def _may_speak(self, message: MessageDecided) -> bool:
         expires = expires_at(message.trigger)
+        if expires is not None and message.verdict != "send":
+            # That a moment's life has ended is news, too, when it is told.
+            expires = max(expires, message.occurred_at + NEWS_MS)
         if expires is None or expires > self._clock.now_ms():
             return True
         metrics.EXPIRED.labels(message.scenario, message.channel, message.verdict).inc()

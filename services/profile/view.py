@@ -19,6 +19,9 @@ HALF_LIFE_WEEKS: Final = 4
 TOP_VALUES: Final = 5
 RECENT_SHOWN: Final = 12
 PROFILING: Final = ("profiling", "personalisation", "personalization")
+_PROFILING_KEYS: Final = tuple(
+    consent_key(purpose, channel) for purpose in PROFILING for channel in (None, "onsite")
+)
 """Purposes whose denial means what pausing means: offers by the request alone."""
 
 _ISO_YEAR: Final = re.compile(r"((?:19|20)\d\d)-")
@@ -61,8 +64,8 @@ def project(profile: Profile) -> View:
 
 def denies_profiling(component: Component) -> bool:
     """Whether a denial of profiling stands, on all channels or on the shop's own pages."""
-    keys = (consent_key(purpose, channel) for purpose in PROFILING for channel in (None, "onsite"))
-    return any(key in component.consents and component.consents[key].denies for key in keys)
+    consents = component.consents
+    return any(key in consents and consents[key].denies for key in _PROFILING_KEYS)
 
 
 def running_session(touches: list[Touch]) -> Session:

@@ -39,6 +39,7 @@ PURE = (
     "services/profile/batch.py",
     "services/profile/cloud_events.py",
     "services/profile/columns.py",
+    "services/profile/consent.py",
     "services/profile/contact*.py",
     "services/profile/counts_format.py",
     "services/profile/registers.py",

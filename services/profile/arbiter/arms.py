@@ -57,8 +57,6 @@ def conflicts(
     """Whether a visitor's own draw of the global holdout differs from the arm of the customer whom
     it turns out to be. What the visitor was shown then belongs to the other arm: the customer is
     contaminated, and left out of reports. `recorded`: the customer's arms so far."""
-    if policy.holdout.share <= 0.0:
-        return False
     known = (recorded or {}).get(GLOBAL) or _draw(customer, GLOBAL, policy.holdout)
     return known != _draw(anonymous, GLOBAL, policy.holdout)
 

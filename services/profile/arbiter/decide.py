@@ -16,18 +16,14 @@ from services.profile.arbiter.arms import EVERYBODY, HELD_OUT, NO_ARMS, Assigned
 from services.profile.arbiter.policy import Basis, Policy
 from services.profile.arbiter.quiet import quiet_until
 from services.profile.arbiter.standing import Standing
-from services.profile.arbiter.windows import FOREVER, Usage, tightest
+from services.profile.arbiter.windows import FOREVER, Usage, room
+from services.profile.consent import denies, grants
 from services.profile.contact import Responses, Sent
-from services.profile.fold import consent_key
-from services.profile.registers import Consent
 from shared.events import Verdict
 
 GAP_MS: Final = 30 * 60_000
 """What was outbid is asked about again after that long at the soonest."""
-NOBODY: Final = Consent()
 UNKNOWN: Final = Responses()
-UNLISTED: Final = Basis(name="consent")
-"""What a purpose rests on that the policy does not name."""
 
 Reason: TypeAlias = Literal[
     "allowed",
@@ -118,7 +114,7 @@ def arbitrate(
 def judge(standing: Standing, candidate: Candidate, policy: Policy, now: int) -> Decision:
     """The verdict on one candidate as if nothing competed."""
     transactional = candidate.purpose in policy.transactional
-    basis = policy.bases.get(candidate.purpose, UNLISTED)
+    basis = policy.basis_of(candidate.purpose)
     allowed = [name for name in candidate.channels if consents(standing, candidate, basis, name)]
     if not allowed:
         return Decision(candidate, "suppress", "consent", candidate.channels[0])
@@ -138,27 +134,32 @@ def judge(standing: Standing, candidate: Candidate, policy: Policy, now: int) ->
     spoke = standing.contact.spoke.get(candidate.scenario)
     if spoke is not None and spoke + candidate.cooldown_ms > now:
         return replace(refused, reason="cooldown", retry_at=spoke + candidate.cooldown_ms)
-    if transactional:
-        ways = _weigh(standing, candidate, policy, allowed, now)
-        return _by(_preferred(standing, candidate, ways), refused, "send")
-    return _soonest(standing, refused, policy, allowed, now)
+    return _soonest(standing, refused, policy, allowed, now, bound=not transactional)
 
 
 def _soonest(
-    standing: Standing, refused: Decision, policy: Policy, allowed: list[str], now: int
+    standing: Standing,
+    refused: Decision,
+    policy: Policy,
+    allowed: list[str],
+    now: int,
+    *,
+    bound: bool,
 ) -> Decision:
-    """The best channel that is free now, or when the first becomes free."""
+    """The best channel that is free now, or when the first becomes free. bound: by budgets and by
+    what it is worth, as all is but what is transactional."""
     candidate = refused.candidate
     bounced = channels.bounces(standing.sent)
     reachable = [name for name in allowed if bounced.get(name, 0) < channels.DEAD_AFTER]
-    if not reachable:
+    if not reachable and bound:
         return replace(refused, reason="unreachable")
-    ways = _weigh(standing, candidate, policy, reachable, now)
-    worth = [way for way in ways if candidate.value is None or way.score > 0.0]
+    worth = ways = _weigh(standing, candidate, policy, reachable or allowed, now)
+    if bound and candidate.value is not None:
+        worth = [way for way in ways if way.score > 0.0]
     if not worth:
         best = max(ways, key=lambda way: way.score)
         return replace(_by(best, refused, "suppress"), reason="not_worth_it")
-    waits = _when_free(standing, policy, worth, now)
+    waits = _when_free(standing, policy, worth, now, bound=bound)
     free = [way for way in waits if way.until is None]
     if free:
         sound = [way for way in free if way.channel not in bounced] or free
@@ -187,18 +188,14 @@ def _weigh(
 ) -> list[_Way]:
     """What saying it is worth by channel: the value as far as the channel is answered, less what
     it costs in goodwill; and the budgets, of all channels and of this one."""
-    budgets, sent, tags = policy.budgets, standing.sent, candidate.tags
-    overall = tightest(budgets, sent, None, tags, standing.stretch, now)
+    rooms = room(policy.budgets, standing.sent, names, candidate.tags, standing.stretch, now)
+    tired = policy.annoyance * standing.stretch
     ways = []
     for name in names:
         responses = standing.contact.responses.get(name, UNKNOWN)
         gain = (candidate.value or 0.0) * channels.answered_mean(responses)
-        tired = policy.annoyance * standing.stretch
         cost = tired + policy.lost_customer * channels.leaves(responses)
-        used = tightest(budgets, sent, name, tags, standing.stretch, now)
-        if used is None or (overall is not None and overall.tighter(used)):
-            used = overall
-        ways.append(_Way(name, gain / channels.ANSWERED_MEAN - cost, used))
+        ways.append(_Way(name, gain / channels.ANSWERED_MEAN - cost, rooms[name]))
     return ways
 
 
@@ -216,13 +213,15 @@ def _preferred(standing: Standing, candidate: Candidate, ways: Sequence[_Way]) -
     return ways[drawn.index(max(drawn))]
 
 
-def _when_free(standing: Standing, policy: Policy, ways: Sequence[_Way], now: int) -> list[_Way]:
+def _when_free(
+    standing: Standing, policy: Policy, ways: Sequence[_Way], now: int, *, bound: bool
+) -> list[_Way]:
     """When each channel may be used, and what it waits for first."""
     quiet, found = policy.quiet, []
     mornings: dict[int, int | None] = {}
     for way in ways:
         until, reason = now, way.reason
-        if way.fatigue is not None and way.fatigue.free_at > now:
+        if bound and way.fatigue is not None and way.fatigue.free_at > now:
             until, reason = way.fatigue.free_at, "budget"
         asleep = quiet is not None and (not quiet.channels or way.channel in quiet.channels)
         if quiet is not None and asleep and until < FOREVER:
@@ -242,11 +241,9 @@ def consents(standing: Standing, candidate: Candidate, basis: Basis, channel: st
         return True
     if not standing.profiled:
         return False
-    own = standing.consents.get(consent_key(candidate.purpose, channel), NOBODY)
-    every = standing.consents.get(consent_key(candidate.purpose, None), NOBODY)
-    if own.denies or every.denies:
-        return False
-    return own.allows or every.allows or not basis.opt_in
+    if basis.opt_in:
+        return grants(standing.consents, candidate.purpose, channel)
+    return not denies(standing.consents, candidate.purpose, channel)
 
 
 def _once_said(standing: Standing, decision: Decision, policy: Policy, now: int) -> Standing:
@@ -260,7 +257,9 @@ def _once_said(standing: Standing, decision: Decision, policy: Policy, now: int)
         tags=tuple(sorted(candidate.tags)),
         transactional=candidate.purpose in policy.transactional,
     )
-    return replace(standing, sent=[message, *standing.sent])
+    contact = standing.contact
+    said = replace(contact, spoke={**contact.spoke, candidate.scenario: now})
+    return replace(standing, contact=said, sent=[message, *standing.sent])
 
 
 def _outbid(said: Standing, decision: Decision, policy: Policy, now: int) -> Decision:

@@ -29,9 +29,9 @@ def stretch(sent: Sequence[Sent]) -> float:
     never makes a customer more tired. Transactional ones are read for other reasons.
     """
     tired = 0
-    for message in reversed(sent[:LATEST]):
-        if message.transactional:
-            continue
+    # Those first, then the latest: a flood of parcels makes nobody forget.
+    asked = [message for message in sent if not message.transactional]
+    for message in reversed(asked[:LATEST]):
         if message.outcome & UNSUBSCRIBED:
             tired += LEFT
         elif message.outcome & CLICKED:

@@ -50,6 +50,10 @@ class Basis(Struct, frozen=True, kw_only=True):
     opt_in: bool = False
 
 
+UNLISTED: Final = Basis(name="consent")
+"""What a purpose rests on that the policy does not name."""
+
+
 class Holdout(Struct, frozen=True, kw_only=True):
     """A share of customers who get nothing, so that what messages do can be measured."""
 
@@ -59,7 +63,7 @@ class Holdout(Struct, frozen=True, kw_only=True):
 
 class Policy(Struct, frozen=True, kw_only=True):
     """All that holds for every scenario. scenario_holdouts: by scenario, beside the global one;
-    transactional: purposes that pass budgets, quiet hours and holdouts, but count."""
+    transactional: purposes that pass budgets and holdouts, but count."""
 
     budgets: tuple[Budget, ...] = ()
     quiet: QuietHours | None = None
@@ -72,3 +76,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     """What a message costs in goodwill, minor units, before what is known of the customer."""
     lost_customer: int = 0
     """What an unsubscribe costs, minor units."""
+
+    def basis_of(self, purpose: str) -> Basis:
+        """What the law lets it rest on."""
+        return self.bases.get(purpose, UNLISTED)

@@ -9,9 +9,9 @@ from msgspec import Struct
 from services.profile.arbiter.fatigue import stretch
 from services.profile.arbiter.quiet import zone_of
 from services.profile.component import Component
+from services.profile.consent import is_profiled
 from services.profile.contact import Contact, Sent
 from services.profile.registers import Consent
-from services.profile.view import denies_profiling
 
 TIMEZONE: Final = "timezone"
 """The trait that names the customer's own time zone (IANA)."""
@@ -43,5 +43,5 @@ def standing_of(customer: str, component: Component, contact: Contact, zone: str
         contact=contact,
         sent=contact.sent,
         stretch=stretch(contact.sent),
-        profiled=not component.paused.value and not denies_profiling(component),
+        profiled=is_profiled(component),
     )

@@ -57,20 +57,28 @@ def usage(budget: Budget, sent: Sequence[Sent], stretch: float, now: int) -> Usa
     return Usage(used, limit, window, free_at)
 
 
-def tightest(
+def room(
     budgets: Sequence[Budget],
     sent: Sequence[Sent],
-    channel: str | None,
+    channels: Sequence[str],
     tags: frozenset[str],
     stretch: float,
     now: int,
-) -> Usage | None:
-    """The budget of that channel (None: of none) that leaves least room for a message with these
-    tags; None where there is no budget."""
-    found = None
+) -> dict[str, Usage | None]:
+    """By channel the budget that leaves least room there for a message with these tags; None where
+    there is no budget. Each budget is looked at once."""
+    found: dict[str, Usage | None] = dict.fromkeys(channels)
     for budget in budgets:
-        if budget.channel == channel and (budget.tag is None or budget.tag in tags):
-            used = usage(budget, sent, stretch, now)
-            if used.tighter(found):
-                found = used
+        if budget.tag is not None and budget.tag not in tags:
+            continue
+        if budget.channel is None:
+            bound = channels
+        elif budget.channel in found:
+            bound = (budget.channel,)
+        else:
+            continue
+        used = usage(budget, sent, stretch, now)
+        for channel in bound:
+            if used.tighter(found[channel]):
+                found[channel] = used
     return found

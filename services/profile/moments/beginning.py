@@ -1,15 +1,10 @@
 """Whether a moment may begin at all, and whether it has. Pure."""
 
-from typing import Final
-
-from services.profile.arbiter.policy import Basis, Policy
+from services.profile.arbiter.policy import Policy
 from services.profile.identity import Identity, stable_id, trigger_id
 from services.profile.moments.waiting import Waiting
 from services.profile.scenarios.book import Scenario
 from services.profile.window import digest
-
-_UNLISTED: Final = Basis(name="consent")
-"""What a purpose rests on that the policy does not name."""
 
 
 def may_begin(identity: Identity, scenario: Scenario, due: int, policy: Policy) -> str | None:
@@ -19,7 +14,7 @@ def may_begin(identity: Identity, scenario: Scenario, due: int, policy: Policy) 
     covered = profile.contact.covered
     if covered and covered.get(scenario.name, 0) > due:
         return "covered"
-    if profile.component.paused.value and policy.bases.get(scenario.purpose, _UNLISTED).consent:
+    if profile.component.paused.value and policy.basis_of(scenario.purpose).consent:
         return "paused"
     return None
 

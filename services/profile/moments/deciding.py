@@ -15,7 +15,7 @@ from services.profile.arbiter.arms import EVERYBODY, Assigned
 from services.profile.arbiter.decide import Candidate, Decision, arbitrate
 from services.profile.arbiter.standing import standing_of
 from services.profile.arbiter.windows import Usage
-from services.profile.contact import Hold
+from services.profile.contact import HOLDS_KEPT, Hold
 from services.profile.identity import Identity, trigger_id
 from services.profile.moments.around import Around
 from services.profile.moments.beginning import is_decided
@@ -29,6 +29,8 @@ from shared.events import Verdict
 
 ANY_CHANNEL: Final = "email"
 """Of a hold that does not say."""
+MOST_ATTEMPTS: Final = 1_000
+"""As far as a fact can count them."""
 
 
 class Decided(NamedTuple):
@@ -91,7 +93,36 @@ def decide(identity: Identity, book: Book, around: Around, now: int) -> Decision
         ]
         verdicts = arbitrate(standing, candidates, book.policy, now)
         decisions.made += map(_decided, asked, verdicts)
+    decisions.made = _kept(identity, book, decisions.made)
     return decisions
+
+
+def _kept(identity: Identity, book: Book, made: list[Decided]) -> list[Decided]:
+    """Holds last, after what makes room for them; and of more than are kept those that end soonest
+    are given up, which is a verdict as well."""
+    held = {each.trigger_id: each for each in made if each.verdict == "hold"}
+    if not held:
+        return made
+    made.sort(key=lambda each: each.verdict == "hold")
+    ended = {each.trigger_id for each in made} - held.keys()
+    standing = identity.profile.contact.holds
+    ends = {known: hold.expires_at for known, hold in standing.items() if known not in ended}
+    ends |= {known: each.expires_at for known, each in held.items()}
+    crowded = sorted(ends, key=lambda known: (ends[known], known))[: max(0, len(ends) - HOLDS_KEPT)]
+    given_up = []
+    for known in crowded:
+        if known in held:
+            given_up.append(held[known]._replace(verdict="suppress", reason="crowded"))
+        else:
+            hold = standing[known]
+            moment = _moment_of(hold)
+            scenario = book.by_name.get(hold.scenario)
+            given_up.append(_ended(known, moment, scenario, hold, "crowded"))
+    return [*given_up, *(each for each in made if each.trigger_id not in crowded)]
+
+
+def _moment_of(hold: Hold) -> Waiting:
+    return Waiting(hold.due, hold.scenario, hold.cause, hold.at, hold.subject, hold.item)
 
 
 def _settle_timers(
@@ -161,7 +192,7 @@ def _released(
     newer = {(each.scenario.name, each.moment.subject) for each in fresh}
     holds = identity.profile.contact.holds
     for known, hold in sorted(holds.items(), key=lambda each: (each[1].retry_at, each[0])):
-        moment = Waiting(hold.due, hold.scenario, hold.cause, hold.at, hold.subject, hold.item)
+        moment = _moment_of(hold)
         scenario = book.by_name.get(hold.scenario)
         refused: str | None = None
         if (hold.scenario, hold.subject) in newer:
@@ -170,7 +201,7 @@ def _released(
             continue
         elif scenario is None:
             refused = "scenario_gone"
-        elif hold.expires_at <= now:
+        elif hold.expires_at <= now or hold.attempt + 1 >= MOST_ATTEMPTS:
             refused = "expired"
         else:
             refused = objection(identity, scenario, moment, book.policy, around, now)

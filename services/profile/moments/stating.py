@@ -6,9 +6,8 @@ fact, and of two the first in the log wins.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 from msgspec.structs import replace
 
 from services.profile.arbiter.windows import Usage
@@ -20,7 +19,7 @@ from services.profile.moments.deciding import Decided
 from services.profile.moments.subjects import about_cart, items_of
 from services.profile.scenarios.book import Book
 from shared import events as facts
-from shared.triggers import Fatigue, Payload, Suppression, Trigger, encode
+from shared.triggers import Fatigue, Payload, Trigger, encode, suppressed
 
 HOUR_MS: Final = 3_600_000
 SOURCE: Final = "attune"
@@ -99,6 +98,7 @@ def _verdict(
         expires_at=decided.expires_at,
         attempt=decided.attempt,
         purpose=purpose,
+        basis="" if scenario is None else book.policy.basis_of(purpose).name,
         tags=[] if scenario is None else sorted(scenario.tags),
         transactional=purpose in book.policy.transactional,
         subject=moment.subject,
@@ -142,8 +142,7 @@ def _message(
     )
     if decided.verdict == "send":
         return trigger
-    fields: dict[str, Any] = msgspec.structs.asdict(trigger)
-    return Suppression(**fields, suppressed_by=decided.reason, retry_at=decided.retry_at)
+    return suppressed(trigger, decided.reason, decided.retry_at)
 
 
 def _fatigue(usage: Usage | None) -> Fatigue:

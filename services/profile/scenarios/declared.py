@@ -152,7 +152,7 @@ PURPOSE: Final = Object(
         ),
         "opt_in": Field(Flag(), "nothing is said before consent was given"),
         "transactional": Field(
-            Flag(), "passes budgets, quiet hours and holdouts, but counts as a message"
+            Flag(), "passes budgets and holdouts, but counts as a message; at night it waits too"
         ),
     },
 )

@@ -17,6 +17,7 @@ from services.profile.arbiter.policy import (
     Policy,
     QuietHours,
 )
+from services.profile.consent import ASKS_CONSENT
 from services.profile.scenarios.book import Ask, Book, OnFact, OnItem, OnTimer, Scenario, Segment
 from services.profile.scenarios.declared import (
     FILE,
@@ -43,7 +44,6 @@ PURPOSES: Final = {
     "marketing": PurposeText(lines={}, basis="consent"),
     "service": PurposeText(lines={}, basis="contract", transactional=True),
 }
-ASKS_CONSENT: Final = frozenset(["consent", "legitimate_interest"])
 
 
 def read(data: bytes, file: str = "scenarios.yaml", failed: Failed = nobody) -> Book:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 from aiokafka.structs import ConsumerRecord
 
@@ -12,11 +13,29 @@ from services.profile.item_counts import CARTS, HOUR_MS, PURCHASES, VIEWS, count
 from services.profile.moments.due import AT_ONCE
 from services.profile.moments.firing import fire
 from services.profile.moments.stating import state
+from services.profile.state import canonical
 from services.profile.verify.replay import Replay
 from services.profile.window import CAPACITY, Verdict
 from shared import events as facts
+from shared.triggers import Fatigue, Payload, Suppression, Trigger, encode
 from tests.unit.profile.builders import NOW, base, bought, carted, viewed
 from tests.unit.profile.moments.books import DELAY_MS, RULES
+
+TRIGGER = Trigger(
+    decision_id="t",
+    scenario="cart_abandoned",
+    customer="alice",
+    channel="email",
+    style="",
+    not_before=NOW,
+    expires_at=NOW + 1,
+    dedupe_key="t",
+    priority=50,
+    fatigue=Fatigue(used=0, budget=0, window=0),
+    arm="all",
+    evidence=["event-1"],
+    payload=Payload(),
+)
 
 
 def record(offset: int, fact: facts.Fact | None, key: bytes = b"c:alice") -> ConsumerRecord:
@@ -114,6 +133,50 @@ def test_of_two_contents_under_one_id_only_the_first_is_ever_published(between: 
     assert fold_identity(store, log).messages == [first]
     assert fold_identity(store, log[1:]).messages == []
     assert fold_identity(store, log[between + 1 :]).messages == []
+
+
+def withdrawals() -> list[facts.AnyFact]:
+    return [
+        facts.MessageUnsubscribed(**base(5), message="other", channel="email"),
+        facts.ConsentChanged(**base(5), purpose="news", granted=False),
+        facts.ConsentChanged(**base(5), purpose="profiling", granted=False),
+        facts.ProfilingPaused(**base(5)),
+    ]
+
+
+@pytest.mark.parametrize("no", withdrawals(), ids=lambda fact: type(fact).__name__)
+def test_who_said_no_before_the_log_had_the_decision_is_not_written_to(no: facts.AnyFact) -> None:
+    """It was stated, and waited in the outbox while the log was away."""
+    trigger = encode(TRIGGER)
+    sent = msgspec.structs.replace(decision(trigger=trigger), purpose="news", basis="consent")
+    identity = Identity("c:alice")
+    log = [Delivery(no, 0, 3), Delivery(sent, 0, 4)]
+    (said,) = fold_identity(identity, log).messages
+    assert (said.verdict, said.reason, said.event_id) == ("suppress", "consent", sent.event_id)
+    suppression = msgspec.json.decode(said.trigger, type=Suppression)
+    assert (suppression.suppressed_by, suppression.decision_id) == ("consent", "t")
+    contact = identity.profile.contact
+    assert (contact.has_sent("t"), contact.spoke) == (False, {})
+    assert fold_identity(identity, log).messages == [said]
+    replay = Replay()
+    replay.feed([record(3, no), record(4, sent)])
+    assert canonical(replay.identities["c:alice"].profile) == canonical(identity.profile)
+
+
+@pytest.mark.parametrize("basis", ["contract", ""])
+def test_what_needs_no_consent_or_does_not_say_is_sent_nevertheless(basis: str) -> None:
+    sent = msgspec.structs.replace(decision(), purpose="news", basis=basis)
+    log = [Delivery(fact, 0, at) for at, fact in enumerate([*withdrawals()[:1], sent])]
+    assert fold_identity(Identity("c:alice"), log).messages == [sent]
+
+
+def test_a_no_that_comes_after_the_decision_in_the_log_changes_nothing_of_it() -> None:
+    sent = msgspec.structs.replace(decision(), purpose="news", basis="consent")
+    identity = Identity("c:alice")
+    log = [Delivery(sent, 0, 4), Delivery(withdrawals()[0], 0, 5)]
+    assert fold_identity(identity, log).messages == [sent]
+    # Read again it is told with the same content.
+    assert fold_identity(identity, log).messages == [sent]
 
 
 def test_one_moment_is_decided_once_whatever_the_ids() -> None:

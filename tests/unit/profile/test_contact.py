@@ -114,6 +114,7 @@ def test_an_unsubscribe_is_remembered_of_the_message_and_denies_its_channel() ->
     assert identity.profile.component.consents["marketing|email"].denies
     apply(identity, Delivery(facts.MessageUnsubscribed(**base(3), message="t1"), 0, 2))
     assert identity.profile.component.consents["marketing|*"].denies
+    assert identity.profile.component.consents["*|email"].denies
 
 
 @pytest.mark.parametrize("verdict", ["send", "suppress"])

@@ -123,6 +123,18 @@ async def test_a_log_that_is_away_is_no_size(log: FakeLog) -> None:
         await publisher(log).publish([entry(1, "c:ada")])
 
 
+@pytest.mark.parametrize(("age_ms", "published"), [(HOUR_MS, 1), (24 * HOUR_MS, 0)])
+async def test_that_a_life_has_ended_is_told_for_a_day(
+    log: FakeLog, age_ms: int, published: int
+) -> None:
+    clock = Clock(sim_start=1_700_000_000_000 + age_ms, speed=1e-9)
+    ended = message("ada", 1)
+    ended.verdict, ended.reason = "suppress", "expired"
+    ended.trigger = msgspec.json.encode({"decision_id": "t-ada", "expires_at": ended.occurred_at})
+    await Publisher(FakeProducer(log), "", clock).publish([], [ended])  # type: ignore[arg-type]
+    assert len(log.records("suppressions")) == published
+
+
 @pytest.mark.parametrize(("left_ms", "published"), [(0, 0), (HOUR_MS, 1)])
 async def test_a_message_whose_life_has_ended_is_counted_and_not_published(
     log: FakeLog, left_ms: int, published: int

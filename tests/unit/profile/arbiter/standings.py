@@ -119,7 +119,7 @@ candidates = st.builds(
     on_conflict=st.sampled_from(["hold", "drop"]),
 )
 consents = st.dictionaries(
-    st.sampled_from([f"{p}|{c}" for p in ("marketing", "news") for c in ("*", *CHANNELS)]),
+    st.sampled_from([f"{p}|{c}" for p in ("marketing", "news", "*") for c in ("*", *CHANNELS)]),
     st.builds(Consent, st.integers(0, 3), st.integers(0, 3), st.integers(0, 3)),
 )
 sent_lists = st.lists(

@@ -53,6 +53,12 @@ def test_nothing_against_it() -> None:
         ("news", {"marketing|*": Consent(granted=5)}, False),
         ("service", {"service|*": Consent(denied=5)}, True),
         ("unlisted", {"unlisted|email": Consent(denied=5)}, False),
+        ("news", {"news|*": Consent(granted=5), "*|email": Consent(denied=6)}, False),
+        ("unlisted", {"*|email": Consent(denied=6)}, False),
+        ("unlisted", {"*|*": Consent(denied=6)}, False),
+        ("unlisted", {"*|push": Consent(denied=6)}, True),
+        ("news", {"news|*": Consent(granted=7), "*|email": Consent(denied=6)}, True),
+        ("service", {"*|*": Consent(denied=6)}, True),
     ],
 )
 def test_consent_by_purpose_channel_and_basis(purpose, consents, sends) -> None:
@@ -120,6 +126,8 @@ def test_conflicting_arms_contaminate() -> None:
     other = TREATED if alice == HELD_OUT else HELD_OUT
     assert all(conflicts(name, "alice", rules, {GLOBAL: other}) != drawn[name] for name in visitors)
     assert not any(conflicts(name, "alice", policy()) for name in visitors)
+    # Nobody is held out any more; who was still is, and visitors get what the others get.
+    assert all(conflicts(name, "alice", policy(), {GLOBAL: HELD_OUT}) for name in visitors)
 
 
 def test_the_same_trigger_is_said_once() -> None:
@@ -188,9 +196,10 @@ def test_a_full_channel_gives_way_to_a_free_one() -> None:
 
 
 def test_transactional_messages_pass_but_count() -> None:
-    rules = policy(budgets=(DAILY,), quiet=QuietHours(begin=0, end=1439))
     found = standing(sent=[message()])
-    assert decide(found, rules=rules, purpose="service").verdict == "send"
+    assert decide(found, rules=policy(budgets=(DAILY,)), purpose="service").verdict == "send"
+    worthless = policy(annoyance=20, lost_customer=2000)
+    assert decide(rules=worthless, purpose="service", value=1.0).verdict == "send"
     both = [
         candidate(trigger_id="cart"),
         candidate(trigger_id="parcel", scenario="parcel", purpose="service"),
@@ -198,6 +207,45 @@ def test_transactional_messages_pass_but_count() -> None:
     first, second = arbitrate(standing(), both, policy(budgets=(DAILY,)), NOW)
     assert (first.verdict, first.reason, second.verdict) == ("hold", "budget", "send")
     assert first.retry_at == NOW + DAY
+
+
+def test_transactional_messages_wait_for_the_morning_too() -> None:
+    evening = NOW - NOW % DAY + 22 * HOUR
+    rules = policy(budgets=(DAILY,), quiet=NIGHT)
+    tired = standing(sent=[message(at=evening - HOUR)])
+    held = decide(tired, evening, rules, purpose="service")
+    assert (held.verdict, held.reason) == ("hold", "quiet_hours")
+    assert held.retry_at == evening + 10 * HOUR
+    assert decide(tired, held.retry_at, rules, purpose="service").verdict == "send"
+
+
+def test_transactional_messages_avoid_dead_channels_while_there_is_another() -> None:
+    gone = standing(sent=[message(at=NOW - n, outcome=BOUNCED) for n in range(3)])
+    ways = [
+        decide(gone, purpose="service", trigger_id=f"t{n}", channels=("email", "push")).channel
+        for n in range(20)
+    ]
+    assert set(ways) == {"push"}
+    assert decide(gone, purpose="service").verdict == "send"
+
+
+def test_a_scenario_keeps_its_cooldown_within_one_round() -> None:
+    both = [
+        candidate(trigger_id=name, scenario="parcel", purpose="service", cooldown_ms=DAY)
+        for name in ("one", "two")
+    ]
+    first, second = arbitrate(standing(), both, policy(), NOW)
+    assert (first.verdict, second.verdict, second.reason) == ("send", "suppress", "cooldown")
+    assert second.retry_at == NOW + DAY
+    others = [candidate(trigger_id=name, cooldown_ms=DAY) for name in ("one", "two")]
+    waits, goes = sorted(arbitrate(standing(), others, policy(), NOW), key=lambda d: d.verdict)
+    assert (goes.verdict, waits.verdict, waits.retry_at) == ("send", "hold", NOW + DAY)
+
+
+def test_a_flood_of_parcels_makes_nobody_less_tired() -> None:
+    ignored = [message(at=NOW - DAY - n) for n in range(8)]
+    parcels = [message(at=NOW - n, transactional=True) for n in range(40)]
+    assert stretch([*parcels, *ignored]) == stretch(ignored) > 1.0
 
 
 def test_who_ignores_hears_less_and_who_answers_as_much_as_before() -> None:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from services.profile.arbiter.policy import Policy, QuietHours
 from services.profile.moments.due import next_due
+from services.profile.scenarios.book import OnFact
 from shared import events as facts
 from tests.unit.profile.builders import DAY, HOUR, NOW, base, carted, viewed
 from tests.unit.profile.moments.books import NEVER, POLICY, Customer, When, book, scenario
@@ -63,6 +64,43 @@ def test_a_hold_whose_recheck_says_no_or_whose_scenario_is_gone_is_suppressed() 
         alice.rules = alice.rules._replace(book=changed)
         (fact,) = decided(alice, retry_at)
         assert (fact.verdict, fact.reason) == ("suppress", reason)
+
+
+def test_what_is_held_beyond_what_is_kept_is_given_up_by_a_fact() -> None:
+    night = QuietHours(begin=0, end=1439)
+    names = [f"s{number:02}" for number in range(20)]
+    lives = {name: (20 - number) * DAY for number, name in enumerate(names)}
+    scenarios = [scenario(name, life_ms=lives[name]) for name in names]
+    scenarios += [scenario("late", OnFact(fact="item_viewed"), life_ms=30 * DAY)]
+    alice = Customer(book(*scenarios, policy=replace(POLICY, quiet=night)))
+    alice.fold(carted(1, NOW))
+    verdicts = {fact.scenario: (fact.verdict, fact.reason) for fact in decided(alice, NOW + HOUR)}
+    assert {name for name in names if verdicts[name] == ("suppress", "crowded")} == set(names[16:])
+    assert len(alice.identity.profile.contact.holds) == 16
+    alice.fold(viewed(2, NOW + HOUR))
+    given_up, held_now = decided(alice, NOW + 2 * HOUR)
+    assert (given_up.scenario, given_up.reason, given_up.attempt) == (names[15], "crowded", 2)
+    assert (held_now.scenario, held_now.verdict) == ("late", "hold")
+    assert len(alice.identity.profile.contact.holds) == 16
+
+
+def test_a_hold_is_asked_no_more_often_than_a_fact_can_count() -> None:
+    alice, retry_at = held()
+    holds = alice.identity.profile.contact.holds
+    ((known, hold),) = holds.items()
+    holds[known] = replace(hold, attempt=998)
+    assert decided(alice, retry_at)[0].verdict == "send"
+    alice, retry_at = held()
+    alice.identity.profile.contact.holds[known] = replace(hold, attempt=999)
+    (fact,) = decided(alice, retry_at)
+    assert (fact.verdict, fact.reason, fact.attempt) == ("suppress", "expired", 1_000)
+
+
+def test_a_verdict_names_its_basis_in_law() -> None:
+    for purpose, basis in (("marketing", "consent"), ("service", "contract")):
+        alice = Customer(book(scenario(purpose=purpose)))
+        alice.fold(carted(1, NOW))
+        assert [fact.basis for fact in decided(alice, NOW + HOUR)] == [basis]
 
 
 def test_a_newer_moment_ends_the_hold_of_an_older_one() -> None:
