@@ -176,9 +176,9 @@ class _Reader:
 
     def heard(self, text: ScenarioText, place: Place) -> None:
         """Refuses a timer whose time of day lies in quiet hours that outlast its life."""
-        quiet, purpose = self.policy_text.quiet_hours, self.purposes.get(text.purpose)
+        quiet = self.policy_text.quiet_hours
         at = text.on.at_minute if isinstance(text.on, OnTimer) else -1
-        if quiet is None or at < 0 or (purpose is not None and purpose.transactional):
+        if quiet is None or at < 0:
             return
         begun = (at - quiet.begin) % DAY_MINUTES
         rest = (quiet.end - quiet.begin) % DAY_MINUTES - begun
