@@ -264,7 +264,7 @@ class PartitionPlay:
         for (scenario, reason), times in fired.decisions.dropped.items():
             self._after.passed_over(scenario, reason, times)
         made = fired.decisions.made
-        stated = state(identity, made, {}, self._book, self._around, now)
+        stated = state(identity, made, {}, self._book, self._around, now) if made else []
         for entry in (*fired.stated, *stated):
             self._fold(identity, entry)
 

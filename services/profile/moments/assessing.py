@@ -5,7 +5,7 @@ What changed is stated in the outbox and takes effect when that fact is folded, 
 """
 
 from collections.abc import Iterable, Iterator
-from math import ceil, isfinite
+from math import ceil
 from typing import Any, Final, TypeAlias
 
 from services.profile.identity import Delivery, Identity, OutboxEntry, stable_id
@@ -19,6 +19,7 @@ from shared import events as facts
 
 SOURCE: Final = "attune"
 SPREAD_MS: Final = 10 * 60_000
+NEVER: Final = 1 << 62
 Changed: TypeAlias = facts.SegmentEntered | facts.SegmentLeft | facts.StageChanged
 
 
@@ -113,11 +114,14 @@ def _again(identity: Identity, book: Book, context: MomentContext) -> int | None
     the rule asks the age of, which a later event of another kind does not put off."""
     index, now = index_of(book), context.now
     last = identity.profile.component.last_at
-    times = [last + after for after in index.silences if last + after >= now]
-    for variable, unit_ms, turns in index.ages:
-        age = context.value(variable)
-        if isinstance(age, float) and isfinite(age):
-            passed = age * unit_ms
-            times += [now + ceil(after - passed) for after in turns if after >= passed]
+    first = next((last + after for after in index.silences if last + after >= now), NEVER)
+    for age in index.ages:
+        known = age.variable.read(context)
+        if isinstance(known, float):
+            passed = known * age.unit_ms
+            for after in age.turns:
+                if after >= passed:
+                    first = min(first, now + ceil(after - passed))
+                    break
     # A moment later, when it is over and not just so long.
-    return min(times) + 1 if times else None
+    return None if first == NEVER else first + 1

@@ -5,6 +5,8 @@ from typing import Final, NamedTuple
 
 from services.profile.moments.occurring import ACTIVITY
 from services.profile.scenarios.book import Book, OnTimer, Scenario
+from services.profile.scenarios.variable import Variable
+from services.profile.scenarios.variables import VARIABLES
 from services.profile.timers.next_times import MOVED_BY
 from shared.events import (
     FACT_TYPES,
@@ -30,7 +32,7 @@ class Age(NamedTuple):
     """A variable that grows with time alone, such as `profile.days_since_order`. unit_ms: what it
     counts; turns: the ages, in ms, at which rules that ask for it are to be asked again."""
 
-    variable: str
+    variable: Variable
     unit_ms: int
     turns: tuple[int, ...]
 
@@ -88,7 +90,7 @@ def _ages(book: Book) -> Iterator[Age]:
     for variable, afters in sorted(turns.items()):
         for prefix, unit in _UNITS.items():
             if variable.startswith(prefix) and afters:
-                yield Age(variable, unit, tuple(sorted(afters)))
+                yield Age(VARIABLES[variable], unit, tuple(sorted(afters)))
 
 
 def _settled(book: Book) -> frozenset[type[Fact]]:

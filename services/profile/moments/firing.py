@@ -12,7 +12,7 @@ from services.profile.moments.assessing import assess, newest_position
 from services.profile.moments.deciding import Decisions, decide
 from services.profile.moments.rules import Rules
 from services.profile.moments.stating import arm_entry
-from services.profile.moments.waiting import ARMS, SEGMENTS
+from services.profile.moments.waiting import ARMS, NO_SCENARIOS, SEGMENTS
 
 
 class Fired(Struct):
@@ -35,10 +35,17 @@ def fire(identity: Identity, rules: Rules, now: int) -> Fired:
         fired.changed = True
         position = newest_position(identity)
         fired.stated += assess(identity, rules.book, rules.around, now, position)
-    if not fired.stated:
-        fired.decisions = decide(identity, rules.book, rules.around, now)
-        fired.changed |= fired.decisions.changed
+    if fired.stated or not _may_decide(identity, due, now):
+        return fired
+    fired.decisions = decide(identity, rules.book, rules.around, now)
+    fired.changed |= fired.decisions.changed
     return fired
+
+
+def _may_decide(identity: Identity, due: set[str], now: int) -> bool:
+    """Whether anything but arms and segments is due: mostly they alone are."""
+    holds = identity.profile.contact.holds
+    return not due <= NO_SCENARIOS or any(hold.retry_at <= now for hold in holds.values())
 
 
 def _contaminated(identity: Identity, now: int) -> list[OutboxEntry]:
