@@ -106,16 +106,17 @@ def _arranged(
     shown = shown[: len(draws)]
     for at in range(len(pooled)):
         place[pooled[at]] = at
+    order = np.argsort(-values, kind="mergesort")
+    codes, familiar = codes_of(rows, alike)[order], familiarity(features)[order]
+    rows, values = rows[order], values[order]
     promoted = np.zeros(len(rows), dtype=np.bool_)
     new = np.zeros(len(rows), dtype=np.bool_)
     for at in range(len(rows)):
         promoted[at] = signals[place[rows[at]], PROMOTED] > 0.0
         new[at] = signals[place[rows[at]], NEW] > 0.0
-    codes = codes_of(rows, alike)
     vectors = vectors_of(rows if surprise > 0.0 else rows[:0], alike)
     if len(vectors) < len(rows):
         vectors = np.zeros((len(rows), 0), dtype=np.float32)
-    familiar = familiarity(features)
     bounds = (n, surprise, most, limit)
     chosen = choose(values, codes, vectors, familiar, bounds, (promoted, promised))
     slot = min(SLOT, len(chosen)) - 1
@@ -126,7 +127,7 @@ def _arranged(
         arms = arms_of(rows, chosen, slot, codes, limit, new, shown)
         settled = chosen[slot]
         chosen[slot], wins, chance = fill_slot(rows, arms, settled, draws, share, (lot, draw))
-    return chosen, promoted[chosen], slot, wins, chance
+    return order[chosen], promoted[chosen], slot, wins, chance
 
 
 def arrange(
@@ -139,8 +140,8 @@ def arrange(
     place: Numbers,
     decision_id: str,
 ) -> Arranged:
-    """Which of the ranked (values: what each is expected to bring, best first) are shown, and
-    where. place: scratch by row."""
+    """Which of the ranked (values: what each is expected to bring; of equal ones who is ranked
+    first comes first) are shown, and where. place: scratch by row."""
     limit = NO_LIMIT if ask.most_of_category is None else ask.most_of_category
     share = 0.0 if ask.promotions is None else ask.promotions.share
     chosen, promoted, slot, wins, chance = _arranged(

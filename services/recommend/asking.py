@@ -37,8 +37,7 @@ class Categories(NamedTuple):
 EVERY_CATEGORY: Final = Categories()
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """One call's terms.
 
     n: offers; country: the shopper's place as the request says it; home: the shop's, which stands
@@ -93,7 +92,10 @@ def ask_of(
 
 
 def _first(*given: float | None) -> float:
-    return next(value for value in given if value is not None)
+    for value in given:
+        if value is not None:
+            return value
+    return 0.0
 
 
 def _categories(placement: PlacementChanged) -> Categories:

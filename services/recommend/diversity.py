@@ -166,6 +166,6 @@ def choose(
         chosen[size] = place
         size += 1
         held += promoted[place]
-        if surprise > 0.0:
+        if surprise > 0.0 and size < len(chosen):
             _note_likeness(place, alike, free, codes, vectors)
     return chosen[:size].copy()

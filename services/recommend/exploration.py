@@ -31,6 +31,7 @@ TURNS: Final = 64
 """Refreshes after which each item's draws have been drawn anew, whether its counts moved or not."""
 SLOT: Final = 5
 """The slot that explores, or the last one where there are fewer."""
+_LOTS: Final = hashlib.blake2b(digest_size=16, person=b"explore")
 _SHOWN: Final = KINDS.index("shown")
 _CLICKED: Final = KINDS.index("clicked")
 
@@ -99,7 +100,9 @@ class Lot(NamedTuple):
 
 def lot_of(decision_id: str) -> Lot:
     """The lot that follows from a decision's id alone."""
-    digest = hashlib.blake2b(decision_id.encode(), digest_size=16, person=b"explore").digest()
+    hashed = _LOTS.copy()
+    hashed.update(decision_id.encode())
+    digest = hashed.digest()
     high, low = int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:], "big")
     return Lot((high >> 11) / (1 << 53), low % DRAWS)
 

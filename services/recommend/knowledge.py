@@ -5,7 +5,7 @@ The values that `pipeline` and `listing` work with. Pure.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -106,8 +106,7 @@ class Knowledge:
             self.similar.cover(numbers[at : at + 1], self.vectors)
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """When and for which draw: business ms, real ms, the decision's id, and whether there is no
     time left for another source of candidates."""
 

@@ -50,7 +50,7 @@ def rerank(
 ) -> Choice:
     """The given items by what they are expected to bring; `left`: those that may not be offered to
     this shopper, and why, in the order given, unknown ones last."""
-    ask = replace(placed(ask, situation, moment.now), promotions=None)
+    ask = placed(ask, situation, moment.now)._replace(promotions=None)
     knowledge.refresh(moment)
     stock = knowledge.stock
     given = {item: stock.catalogue.row(item) for item in items}
@@ -110,7 +110,7 @@ def similar(
     """What is like an item: by who looked at both, and by what they are. Of the situation only
     what it withholds counts; nothing is offered that is alike in nothing. Of an item that is not in
     the catalogue `filtered` says so."""
-    ask = replace(placed(ask, situation, moment.now), promotions=None)
+    ask = placed(ask, situation, moment.now)._replace(promotions=None)
     stock, view = knowledge.stock, situation.view
     likes = replace(
         situation,

@@ -11,8 +11,6 @@ trending    nothing personal was found, or time ran out before it was looked for
 catalogue   nobody was seen in the shop yet: items in the order of their ids
 """
 
-from dataclasses import replace
-
 import numpy as np
 
 from services.recommend.arrangement import Arranged, Likeness, arrange, further_codes
@@ -82,7 +80,7 @@ def placed(ask: Ask, situation: Situation, now: int) -> Ask:
     age = situation.age(now) if ask.age is None else ask.age
     if country == ask.country and age == ask.age:
         return ask
-    return replace(ask, country=country, age=age)
+    return ask._replace(country=country, age=age)
 
 
 def offerable(knowledge: Knowledge, ask: Ask, moment: Moment) -> Availability:
@@ -134,13 +132,11 @@ def collected(
 def ordered(
     pool: Pool, scene: Scene, knowledge: Knowledge, moment: Moment
 ) -> tuple[Ranked, Arranged]:
-    """The pool, best first by what the terms are to maximise, and who of it is shown where."""
+    """The pool as the ranker orders it, and who of it is shown where, by what the terms are to
+    maximise."""
     ranker, ask, stock = knowledge.ranker, scene.ask, scene.stock
     ranked = ranker.rank(pool, scene)
     expected = values(ask.objective, ranked, ranker, knowledge.worth)
-    if expected is not ranked.scores:
-        order = np.argsort(-expected, kind="stable")
-        ranked, expected = ranked.at(order), expected[order]
     columns = stock.catalogue.columns
     further = further_codes(stock.catalogue, knowledge.alike, ranked.rows)
     alike: Likeness = (

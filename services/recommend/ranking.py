@@ -53,12 +53,12 @@ class Ranked(NamedTuple):
 
     def at(self, places: Numbers) -> "Ranked":
         """Those at the places, in that order."""
-        conversions = self.conversions[places] if len(self.conversions) else self.conversions
+        conversions = self.conversions.take(places) if len(self.conversions) else NO_SCORES
         return Ranked(
-            self.rows[places],
+            self.rows.take(places),
             self.names,
-            self.features[places],
-            self.scores[places],
+            self.features.take(places, axis=0),
+            self.scores.take(places),
             conversions,
             self.attribute,
         )

@@ -63,6 +63,8 @@ def best_places(scores: Scores, rows: Numbers, id_order: Numbers, most: int) -> 
     if 0 < most < count:
         least = lowest_of_best(scores, most)
     best = np.empty(min(max(most, 0), count), dtype=np.int64)
+    # beside them their scores and orders, which would else be looked up at each step
+    tops, orders = np.empty(len(best)), np.empty(len(best), dtype=np.int64)
     held = 0
     for place in range(count):
         score = scores[place]
@@ -71,16 +73,14 @@ def best_places(scores: Scores, rows: Numbers, id_order: Numbers, most: int) -> 
         order = id_order[rows[place]]
         at = held
         while at > 0:
-            other = best[at - 1]
-            if score < scores[other]:
-                break
-            if score == scores[other] and order > id_order[rows[other]]:
+            top = tops[at - 1]
+            if score < top or (score == top and order > orders[at - 1]):
                 break
             if at < len(best):
-                best[at] = other
+                best[at], tops[at], orders[at] = best[at - 1], top, orders[at - 1]
             at -= 1
         if at < len(best):
-            best[at] = place
+            best[at], tops[at], orders[at] = place, score, order
             held = min(held + 1, len(best))
     return best
 

@@ -166,9 +166,10 @@ def fill(
     for at in range(count):
         if scores[at, SEEN] == 0.0:
             greatest = max(greatest, scores[at, SESSION])
-    features = np.zeros((count, WIDTH))
+    features = np.empty((count, WIDTH))
     for at in range(count):
         row = rows[at]
+        features[at, 0] = 0.0
         if scores[at, SESSION] > 0.0:
             features[at, 0] = min(scores[at, SESSION] / greatest, 1.0)
         features[at, 1] = scores[at, TOGETHER]
@@ -176,9 +177,8 @@ def fill(
         features[at, 3] = _share(brand[row], 1, codes, shares)
         features[at, 4] = _share(price_band[row], 2, codes, shares)
         # items newer than these sums have no trend yet
-        if row < len(trending):
-            features[at, 5] = trending[row]
-            features[at, 6] = conversion[row]
+        features[at, 5] = trending[row] if row < len(trending) else 0.0
+        features[at, 6] = conversion[row] if row < len(trending) else 0.0
         features[at, 7] = scores[at, SEEN]
         for column in range(SIMILAR, PROMOTED):
             features[at, 5 + column] = scores[at, column]

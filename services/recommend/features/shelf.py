@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.recommend.arrays import NO_SCORES, Scores
+from services.recommend.catalogue.columns import Columns
 from services.recommend.catalogue.fields import MOST_VALUES, FieldColumn
 from services.recommend.catalogue.index import Catalogue
 from services.recommend.features.feature import Feature
@@ -55,6 +56,7 @@ class Shelf:
     _counts: NDArray[np.int64] = field(default_factory=lambda: _NO_COUNTS)
     _rates: tuple[Scores, ...] = (NO_SCORES,) * MOST_TEXTS
     _average: float = math.nan
+    _arrays: ShelfArrays | None = None
 
     def arrays(self, catalogue: Catalogue, counts: NDArray[np.int64]) -> ShelfArrays:
         """As `fill` takes them; counts: by row, as Popularity has them."""
@@ -63,7 +65,11 @@ class Shelf:
             self._look_at(catalogue)
         if counts is not self._counts:
             self._count(counts)
-        columns = catalogue.columns
+        if self._arrays is None:
+            self._arrays = self._gathered(catalogue.columns)
+        return self._arrays
+
+    def _gathered(self, columns: Columns) -> ShelfArrays:
         texts, numbers = self._texts, self._numbers
         stock = NO_SCORES if self._stock is None else self._stock.numbers
         return (
@@ -84,6 +90,7 @@ class Shelf:
     def _look_at(self, catalogue: Catalogue) -> None:
         """Choose the fields: category and brand, then the first by name, as far as items have
         texts in them, or numbers."""
+        self._arrays = None
         fields = catalogue.fields
         others = sorted(set(fields.names()) - NOT_FEATURES - set(OWN_TEXTS))[:MOST_LOOKED_AT]
         columns = [(name, fields.column(name)) for name in (*OWN_TEXTS, *others)]
@@ -100,6 +107,7 @@ class Shelf:
             self._count(self._counts)
 
     def _count(self, counts: NDArray[np.int64]) -> None:
+        self._arrays = None
         self._counts = counts
         shown = float(counts[:, SHOWN].sum())
         self._average = float(counts[:, CLICKED].sum()) / shown if shown else math.nan
