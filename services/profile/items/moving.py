@@ -167,6 +167,9 @@ class Moving:
         changed: dict[str, Identity] = {}
         for move, customer, mark in some:
             identity = identities[customer_key(customer)]
+            if not identity.counter:
+                # The index may know who was erased; nothing is begun for nobody.
+                continue
             component = identity.profile.component
             kinds = kinds_of(component, move.item.item, move.item.changed_at, mark)
             if not kinds:

@@ -20,7 +20,7 @@ from services.profile.identity import Identity, trigger_id
 from services.profile.moments.around import Around
 from services.profile.moments.beginning import is_decided
 from services.profile.moments.context import MomentContext
-from services.profile.moments.noting import arm, replace_timers
+from services.profile.moments.noting import arm, replace_timers, undecided
 from services.profile.moments.objections import objection
 from services.profile.moments.occurring import occurrences
 from services.profile.moments.waiting import NO_SCENARIOS, Waiting
@@ -137,6 +137,10 @@ def _settle_timers(
         before = [each for each in identity.waiting if each.scenario == name]
         since = min(each.due for each in before) - 1
         found = occurrences(identity.profile, scenario, around, since)
+        if not set(found) & set(before):
+            # Moved, perhaps to before now, as where the book tells another hour of the day.
+            since = min(since, now - scenario.life_ms)
+            found = undecided(identity, scenario, around, since)
         if found and found[0].due + scenario.life_ms <= now:
             # What was missed is not said late: the next one is what counts.
             decisions.dropped[name, "expired"] += len(found)

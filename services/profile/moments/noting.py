@@ -18,7 +18,13 @@ from services.profile.moments.beginning import is_decided, is_known, may_begin
 from services.profile.moments.book_index import Plan, index_of
 from services.profile.moments.context import MomentContext
 from services.profile.moments.occurring import occurrences
-from services.profile.moments.waiting import ARMS, WAITING_KEPT, Waiting, item_cause
+from services.profile.moments.waiting import (
+    ARMS,
+    NO_SCENARIOS,
+    WAITING_KEPT,
+    Waiting,
+    item_cause,
+)
 from services.profile.scenarios.book import Book, OnItem, Scenario
 from shared import events as facts
 from shared.profile import VIEWED
@@ -88,11 +94,14 @@ def _since(identity: Identity, fact: facts.AnyFact) -> int:
     return max(clock, fact.received_at) if facts.is_imported(fact) else clock
 
 
-def note_timers(identity: Identity, book: Book, around: Around, now: int) -> None:
+def note_timers(
+    identity: Identity, book: Book, around: Around, now: int, imported_at: int = 0
+) -> None:
     """Puts the next occurrences of all named timers where nothing earlier waits, those that were
-    missed but are not past at `now` (epoch ms) included."""
+    missed but are not past at `now` (epoch ms) included; but none of before a history was imported,
+    of which nothing was ever to be said."""
     for scenario in book.on_timers:
-        arm(identity, [scenario], around, now - scenario.life_ms)
+        arm(identity, [scenario], around, max(now - scenario.life_ms, imported_at))
 
 
 def note_change(
@@ -209,7 +218,7 @@ def arm(identity: Identity, scenarios: Iterable[Scenario], around: Around, now: 
     keeps putting a timer off costs nothing.
     """
     for scenario in scenarios:
-        found = _undecided(identity, scenario, around, now)
+        found = undecided(identity, scenario, around, now)
         if not found:
             continue
         standing = [each.due for each in identity.waiting if each.scenario == scenario.name]
@@ -217,8 +226,8 @@ def arm(identity: Identity, scenarios: Iterable[Scenario], around: Around, now: 
             replace_timers(identity, scenario, found)
 
 
-def _undecided(identity: Identity, scenario: Scenario, around: Around, after: int) -> list[Waiting]:
-    """The first occurrences on which there is no verdict yet."""
+def undecided(identity: Identity, scenario: Scenario, around: Around, after: int) -> list[Waiting]:
+    """The first occurrences after `after` (epoch ms) on which there is no verdict yet."""
     for _ in range(_LOOKS_AHEAD):
         found = occurrences(identity.profile, scenario, around, after)
         open_ones = [moment for moment in found if not is_decided(identity, moment)]
@@ -236,8 +245,8 @@ def replace_timers(identity: Identity, scenario: Scenario, found: Iterable[Waiti
 
 
 def _put(identity: Identity, moment: Waiting) -> bool:
-    """Of two for one scenario and subject the later stays; beyond WAITING_KEPT what no timer put
-    there and happened longest ago goes."""
+    """Of two for one scenario and subject the later stays; beyond WAITING_KEPT of what a fact or an
+    item began that goes which happened longest ago."""
     waiting = identity.waiting
     for place, standing in enumerate(waiting):
         if standing.scenario == moment.scenario and standing.subject == moment.subject:
@@ -247,8 +256,12 @@ def _put(identity: Identity, moment: Waiting) -> bool:
             return False
     waiting.append(moment)
     if len(waiting) > WAITING_KEPT:
-        waiting.remove(min(waiting, key=lambda each: (each.from_timer, each.at, each.cause)))
+        waiting.remove(min(waiting, key=_stays))
     return moment in waiting
+
+
+def _stays(moment: Waiting) -> tuple[bool, int, str]:
+    return moment.from_timer or moment.scenario in NO_SCENARIOS, moment.at, moment.cause
 
 
 def _clock(identity: Identity, fact: facts.AnyFact) -> int:

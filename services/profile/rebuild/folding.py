@@ -56,6 +56,8 @@ class PartitionFold:
         self._wanted = NO_KINDS if rules is None else wanted_by(rules.book)
         self._interest: Gathered = {}
         self._to_assess: set[str] = set()
+        self._imported_at: dict[str, int] = {}
+        """Identity → receipt of the newest fact of it that was imported, epoch ms."""
         self._noted_from = now - (0 if rules is None else _longest(rules))
 
     def feed(self, records: "Iterable[Record]") -> None:
@@ -84,6 +86,9 @@ class PartitionFold:
         """What a new fact of a known customer begins: moments, and interest in an item."""
         if self._rules is None:
             return
+        if facts.is_imported(delivery.fact):
+            known = self._imported_at.get(identity.key, 0)
+            self._imported_at[identity.key] = max(known, delivery.fact.received_at)
         if delivery.fact.occurred_at >= self._noted_from:
             note(identity, delivery.fact, self._rules.book, self._rules.around, self._now)
         if may_change((delivery,), self._rules.book):
@@ -124,7 +129,8 @@ class PartitionFold:
         book, around = self._rules
         for identity in self.identities.values():
             if identity.is_customer:
-                note_timers(identity, book, around, self._now)
+                imported_at = self._imported_at.get(identity.key, 0)
+                note_timers(identity, book, around, self._now, imported_at)
             if identity.key in self._to_assess:
                 ask_in_time(identity, book, self._now)
 

@@ -160,6 +160,18 @@ async def test_a_change_is_noted_for_who_is_interested(rig: Rig) -> None:
     await rig.keeps(4)
 
 
+async def test_for_whom_the_index_alone_knows_nothing_begins(rig: Rig) -> None:
+    """Such as who was erased: no profile comes to life again."""
+    names = await rig.customers(1)
+    await rig.index.add({PARTITION: {"lamp": {"gone": mark_of(1, NOW - 60_000)}}}, NOW)
+    await started(rig)
+    rig.items.take([changed(2, "lamp", price=900)])
+    await rig.work()
+    assert await rig.noted(names) == all_noted(names)
+    assert await rig.store.counters(["c:gone"]) == {"c:gone": 0}
+    assert [timer.key for timer in await rig.store.due([PARTITION], 17, 10)] == ["c:c0"]
+
+
 async def test_many_are_noted_in_slices_and_the_position_waits_for_the_last(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ from services.profile.rebuild import folding
 from services.profile.rebuild.catching_up import CatchingUp
 from services.profile.rebuild.filling import Filled, Part, Shadow
 from services.profile.rebuild.folding import PartitionFold
-from services.profile.scenarios.book import OnItem, Segment
+from services.profile.scenarios.book import OnItem, OnTimer, Segment
 from services.profile.state import canonical
 from shared import events as facts
 from shared.bus_offsets import Bounds, Commit
@@ -135,6 +135,24 @@ def test_who_was_only_imported_is_not_asked_for_segments() -> None:
         "c:ivy": [],
         "c:bob": [SEGMENTS],
     }
+
+
+def test_what_came_due_before_an_import_is_not_said_after_a_rebuild() -> None:
+    """Of who was really there it is: the service may have been away at its time."""
+    silent = scenario("silent", OnTimer(timer="inactive", after_ms=DAY, at_minute=-1), after_ms=0)
+    rules = RULES._replace(book=replace(RULES.book, on_timers=(silent,)))
+    times = {"occurred_at": NOW - DAY - HOUR_MS, "received_at": NOW - HOUR_MS // 2}
+    told = base(1, customer="ivy") | times | {"source": "import:shop"}
+    fold = PartitionFold(0, 336, rules, NOW)
+    fold.feed(
+        records(
+            facts.ItemViewed(**told, item="mug"),
+            viewed(3, NOW - DAY - HOUR_MS, customer="bob"),
+        )
+    )
+    fold.note_timers()
+    waiting = {key: [each.due for each in one.waiting] for key, one in fold.identities.items()}
+    assert waiting == {"c:ivy": [], "c:bob": [NOW - HOUR_MS]}
 
 
 def test_items_are_counted_as_live() -> None:

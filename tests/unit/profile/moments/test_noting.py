@@ -7,9 +7,10 @@ import pytest
 from services.profile.component import Component, pack
 from services.profile.fold import fold
 from services.profile.moments.around import Around, ItemMoved
+from services.profile.moments.assessing import ask_to_assess
 from services.profile.moments.due import next_due
 from services.profile.moments.noting import note_change
-from services.profile.moments.waiting import WAITING_KEPT, before_of, item_cause
+from services.profile.moments.waiting import SEGMENTS, WAITING_KEPT, before_of, item_cause
 from services.profile.scenarios.book import OnFact, OnItem, OnTimer, Scenario
 from shared import events as facts
 from shared.catalogue import ItemChanged
@@ -148,8 +149,10 @@ def test_a_login_notes_what_the_visitor_did_last() -> None:
 def test_no_more_wait_than_are_kept_and_timers_stay() -> None:
     silent = scenario("silent", OnTimer(timer="inactive", after_ms=DAY, at_minute=-1), after_ms=0)
     alice = Customer(book(on("purchased"), silent))
+    ask_to_assess(alice.identity, NOW - DAY)
     alice.fold(*(bought(n, NOW + n) for n in range(WAITING_KEPT + 5)))
     assert len(alice.identity.waiting) == WAITING_KEPT
+    assert SEGMENTS in {each.scenario for each in alice.identity.waiting}
     assert "silent" in {each.scenario for each in alice.identity.waiting}
     assert "event-5" not in {each.cause for each in alice.identity.waiting}
 

@@ -42,6 +42,22 @@ def test_a_timer_that_was_moved_meanwhile_is_moved_when_it_fires() -> None:
     assert next_due(alice.identity) == CHRISTMAS_EVE + DAY
 
 
+def test_a_timer_that_another_book_brings_forward_is_not_put_off_for_a_year() -> None:
+    """The entry of ten o'clock stands; by now the birthday is told at nine."""
+    alice = Customer(book(BIRTHDAY))
+    alice.fold(BORN)
+    earlier = replace(BIRTHDAY, on=OnTimer(timer="birthday", at_minute=540))
+    alice.rules = alice.rules._replace(book=book(earlier))
+    (fact,) = decided(alice, CHRISTMAS_EVE)
+    assert (fact.due, fact.cause) == (CHRISTMAS_EVE - HOUR, "timer:birthday:2025")
+    next_year = ("birthday", CHRISTMAS_EVE - HOUR + 365 * DAY, "timer:birthday:2026")
+    assert alice.waiting == [next_year]
+    # Looked at again within the life of what was said: it is not said once more.
+    alice.identity.waiting = [replace(alice.identity.waiting[0], due=CHRISTMAS_EVE + 1)]
+    assert decided(alice, CHRISTMAS_EVE + 1) == []
+    assert alice.waiting == [next_year]
+
+
 def test_a_timer_that_was_missed_is_not_made_up_for() -> None:
     alice = Customer(book(BIRTHDAY))
     alice.fold(BORN)
