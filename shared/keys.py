@@ -54,8 +54,8 @@ class Keys:
 
     def interested(self, partition: int, item: str) -> str:
         """Sorted set customer id → until when and by what interested; expires a year after the last
-        one came. Written by profile. An index: erasure leaves entries that nobody answers to, and
-        that fall out with their time."""
+        one came. Written by profile. An index: an entry of somebody without a profile begins
+        nothing; erasure takes it out, of each of `interest_items`, or it falls out in its time."""
         return f"{self._prefix}{{interest.{partition}}}:item:{item}"
 
     def interest_items(self, partition: int) -> str:
