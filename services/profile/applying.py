@@ -211,6 +211,6 @@ class Applier:
         for identity in sent:
             identity.outbox = [entry for entry in identity.outbox if entry.fact_id in standing]
         # Where somebody wrote in between, the entries stay and are published again: that is safe.
-        outdated = {identity.key for identity in await self._store.save(sent)}
+        outdated = {identity.key for identity in await self._store.save_beside(sent)}
         metrics.CONFLICTS.inc(len(outdated))
         return outdated

@@ -5,8 +5,8 @@ that names a country (an order's, or a field `country` of any other) is counted 
 for the item in that country: see `in_country`.
 """
 
-from collections.abc import Iterator
-from typing import Final, NamedTuple, TypeAlias
+from collections.abc import Sequence
+from typing import Final, TypeAlias
 
 from shared import events as facts
 from shared.keys import COUNTRY_MARK
@@ -26,33 +26,27 @@ _COUNTED: Final[dict[type[facts.Fact], int]] = {
 }
 
 
-class ItemCount(NamedTuple):
-    """One more of `counter` for an item, or an item in a country, in an hour bucket
-    (`occurred_at // 3_600_000`)."""
-
-    bucket: int
-    item: str
-    counter: int
-
-
+ItemCount: TypeAlias = tuple[int, str, int]
+"""One more for an item, or an item in a country, in an hour bucket (`occurred_at // 3_600_000`):
+bucket, item, counter."""
 Increments: TypeAlias = dict[tuple[int, str], list[int]]
 """(bucket, item) → what to add to each of the five counters."""
 
 
-def counts(fact: facts.AnyFact) -> Iterator[ItemCount]:
+def counts(fact: facts.AnyFact) -> Sequence[ItemCount]:
     """What one applied fact adds."""
-    bucket = fact.occurred_at // HOUR_MS
     counter = _COUNTED.get(type(fact))
     if counter is not None:
         items, country = [fact.item], fact.extra.get("country")  # type: ignore[union-attr]
     elif isinstance(fact, facts.Purchased):
         items, country, counter = [line.item for line in fact.lines], fact.country, PURCHASES
     else:
-        return
-    for item in items:
-        yield ItemCount(bucket, item, counter)
-        if counter in _BY_COUNTRY and isinstance(country, str) and 0 < len(country) <= _LONGEST:
-            yield ItemCount(bucket, in_country(item, country), counter)
+        return ()
+    bucket = fact.occurred_at // HOUR_MS
+    added = [(bucket, item, counter) for item in items]
+    if counter in _BY_COUNTRY and isinstance(country, str) and 0 < len(country) <= _LONGEST:
+        added += [(bucket, in_country(item, country), counter) for item in items]
+    return added
 
 
 def in_country(item: str, country: str) -> str:
@@ -63,7 +57,8 @@ def in_country(item: str, country: str) -> str:
 def gather(increments: Increments, fact: facts.AnyFact) -> None:
     """Adds a fact's counts to a batch's increments."""
     for bucket, item, counter in counts(fact):
-        row = increments.get((bucket, item))
+        key = (bucket, item)
+        row = increments.get(key)
         if row is None:
-            row = increments[bucket, item] = [0] * COUNTERS
+            row = increments[key] = [0] * COUNTERS
         row[counter] += 1

@@ -16,13 +16,13 @@ from services.profile.moments.waiting_format import pack_waiting, unpack_waiting
 from services.profile.state_format import Packed, pack_profile, unpack_profile
 from services.profile.store_calls import Scripts
 from services.profile.store_errors import translated
-from services.profile.store_scripts import COUNT, SAVE
+from services.profile.store_scripts import COUNT, SAVE, SAVE_BESIDE
 from services.profile.store_values import DueTimer, ItemBatch, RecreatedTopic
 from shared.keys import Keys
 
 BUCKETS_KEPT: Final = 14 * 24
 
-_outbox_encoder = msgspec.msgpack.Encoder()
+_encoder = msgspec.msgpack.Encoder()
 _outbox_decoder = msgspec.msgpack.Decoder(list[OutboxEntry])
 _positions_decoder = msgspec.msgpack.Decoder(tuple[str, dict[int, int]])
 
@@ -38,7 +38,7 @@ class ProfileStore:
         self._redis = redis
         self._keys = keys
         self._incarnation = stable_id(incarnation)[:8]
-        self._scripts = Scripts(redis, {"save": SAVE, "count": COUNT})
+        self._scripts = Scripts(redis, {"save": SAVE, "beside": SAVE_BESIDE, "count": COUNT})
 
     def use(self, generation: str) -> None:
         """Reads and writes that generation from now on."""
@@ -94,11 +94,22 @@ class ProfileStore:
 
         The counters of the written ones move on by one.
         """
+        return await self._write(
+            identities, [("save", self._save_arguments(identity)) for identity in identities]
+        )
+
+    async def save_beside(self, identities: Sequence[Identity]) -> list[Identity]:
+        """The same for identities of which only outbox and waiting moments may have changed since
+        they were read or written: neither view nor state nor window is packed again."""
+        calls = [("beside", self._beside_arguments(identity)) for identity in identities]
+        return await self._write(identities, calls)
+
+    async def _write(
+        self, identities: Sequence[Identity], calls: Sequence[tuple[str, list[Any]]]
+    ) -> list[Identity]:
         if not identities:
             return []
-        answers = await self._scripts.run(
-            [("save", self._save_arguments(identity)) for identity in identities]
-        )
+        answers = await self._scripts.run(calls)
         refused = []
         for identity, written in zip(identities, answers, strict=True):
             if written:
@@ -106,6 +117,16 @@ class ProfileStore:
             else:
                 refused.append(identity)
         return refused
+
+    def _beside_arguments(self, identity: Identity) -> list[Any]:
+        return [
+            1,
+            self._keys.profile(identity.key),
+            identity.counter,
+            identity.counter + 1,
+            _encoder.encode(identity.outbox) if identity.outbox else b"",
+            pack_waiting(identity.waiting),
+        ]
 
     def _save_arguments(self, identity: Identity) -> list[Any]:
         packed = pack_profile(identity.profile, identity.window)
@@ -116,9 +137,9 @@ class ProfileStore:
             identity.counter + 1,
             packed.view,
             packed.state,
-            _outbox_encoder.encode((self._incarnation, identity.positions)),
+            _encoder.encode((self._incarnation, identity.positions)),
             packed.window,
-            _outbox_encoder.encode(identity.outbox) if identity.outbox else b"",
+            _encoder.encode(identity.outbox) if identity.outbox else b"",
             identity.accepted_at,
             pack_waiting(identity.waiting),
         ]
@@ -158,21 +179,21 @@ class ProfileStore:
         return [self._offset(answer) for answer in answers]
 
     def _count_arguments(self, batch: ItemBatch) -> list[Any]:
-        buckets = sorted({bucket for bucket, _ in batch.increments})
-        index = {bucket: place for place, bucket in enumerate(buckets, start=1)}
-        rows: list[Any] = []
+        packed: dict[int, list[int | str | list[int]]] = {}
         for (bucket, item), amounts in batch.increments.items():
-            rows += (index[bucket], item, ",".join(map(str, amounts)))
+            entry = packed.get(bucket)
+            if entry is None:
+                entry = packed[bucket] = [bucket]
+            entry.append(item)
+            entry.append(amounts)
         return [
-            2 + len(buckets),
+            2 + len(packed),
             self._keys.item_position(batch.partition),
             self._keys.item_buckets(batch.partition),
-            *(self._keys.item_bucket(batch.partition, bucket) for bucket in buckets),
+            *(self._keys.item_bucket(batch.partition, bucket) for bucket in packed),
             "" if batch.expected < 0 else f"{self._incarnation}/{batch.expected}",
             f"{self._incarnation}/{batch.position}",
-            len(buckets),
-            *buckets,
-            *rows,
+            _encoder.encode(list(packed.values())),
         ]
 
     async def drop_old_buckets(self, partition: int) -> None:

@@ -15,25 +15,40 @@ end
 return 1
 """
 
+# Writes what lies beside the state alone (outbox and waiting moments), where there is a state.
+SAVE_BESIDE: Final = """
+if redis.call('HGET', KEYS[1], 'n') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'n', ARGV[2], 'o', ARGV[3])
+if ARGV[4] ~= '' then
+  redis.call('HSET', KEYS[1], 'w', ARGV[4])
+else
+  redis.call('HDEL', KEYS[1], 'w')
+end
+return 1
+"""
+
 # KEYS: position, set of buckets, then one hash for each bucket. ARGV: position expected, position
-# to write, number of buckets kept, bucket numbers..., then triples (key index, item, increments).
+# to write; and packed (msgpack), since to pass each value by itself would cost more than all the
+# rest: for each bucket its number, then items and what to add to each of their counts.
 COUNT: Final = """
 local standing = redis.call('GET', KEYS[1]) or ''
 if standing ~= ARGV[1] then return standing end
-local buckets = #KEYS - 2
-for i = 1, buckets do redis.call('ZADD', KEYS[2], ARGV[3 + i], ARGV[3 + i]) end
-for i = 4 + buckets, #ARGV, 3 do
-  local key = KEYS[2 + tonumber(ARGV[i])]
-  local old = redis.call('HGET', key, ARGV[i + 1])
-  local new = ARGV[i + 2]
-  if old then
-    local sums, add = {}, string.gmatch(new, '%d+')
-    for count in string.gmatch(old, '%d+') do
-      sums[#sums + 1] = string.format('%d', tonumber(count) + tonumber(add()))
+for i, entry in ipairs(cmsgpack.unpack(ARGV[3])) do
+  local key = KEYS[i + 2]
+  redis.call('ZADD', KEYS[2], entry[1], entry[1])
+  for j = 2, #entry, 2 do
+    local sums = entry[j + 1]
+    local old = redis.call('HGET', key, entry[j])
+    if old then
+      local place = 0
+      for count in string.gmatch(old, '%d+') do
+        place = place + 1
+        sums[place] = sums[place] + tonumber(count)
+      end
     end
-    new = table.concat(sums, ',')
+    for place = 1, #sums do sums[place] = string.format('%d', sums[place]) end
+    redis.call('HSET', key, entry[j], table.concat(sums, ','))
   end
-  redis.call('HSET', key, ARGV[i + 1], new)
 end
 redis.call('SET', KEYS[1], ARGV[2])
 return ARGV[2]

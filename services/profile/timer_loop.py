@@ -161,7 +161,7 @@ class TimerLoop:
     async def _write(self, firing: Sequence[_Firing]) -> set[str]:
         """Writes whom the decisions changed; returns who was refused."""
         changed = [identity for _, identity, fired in firing if fired.changed or identity.outbox]
-        return {identity.key for identity in await self._store.save(changed)}
+        return {identity.key for identity in await self._store.save_beside(changed)}
 
     async def _settle(self, index: _Index, seen: Mapping[str, Identity]) -> None:
         """Moves and removes entries; then puts back what another process has written a reason for

@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from services.local.store import EmbeddedStore
-from services.profile.identity import Delivery, Identity, apply
+from services.profile.identity import Delivery, Identity, OutboxEntry, apply
 from services.profile.moments.waiting import Waiting
 from services.profile.store import BUCKETS_KEPT, ProfileStore
 from services.profile.store_keeping import Keeping
@@ -109,6 +109,27 @@ async def test_a_write_after_somebody_elses_is_refused_and_changes_nothing(store
     found = (await store.load(["c:alice"]))["c:alice"]
     assert found.profile == one.profile
     assert found.positions == {3: 20}
+
+
+async def test_what_lies_beside_a_state_is_written_without_it(store) -> None:
+    await store.save([identity()])
+    one = (await store.load(["c:alice"]))["c:alice"]
+    stale = (await store.load(["c:alice"]))["c:alice"]
+    one.waiting = [Waiting(NOW + 5, "cart_abandoned", "event-1", NOW, "", "lamp")]
+    one.outbox = [OutboxEntry("fact-1", "c:alice", b"{}", "event-1")]
+    assert await store.save_beside([one]) == []
+    assert await store.save_beside([stale]) == [stale]
+    found = (await store.load(["c:alice"]))["c:alice"]
+    assert (found.profile, found.positions, found.accepted_at) == (one.profile, {3: 11}, 777)
+    assert (found.waiting, found.outbox, found.counter) == (one.waiting, one.outbox, 2)
+    assert found.window.pack() == one.window.pack()
+    one.waiting, one.outbox = [], []
+    assert await store.save_beside([one]) == []
+    found = (await store.load(["c:alice"]))["c:alice"]
+    assert (found.waiting, found.outbox, found.counter) == ([], [], 3)
+    nobody = Identity("c:nobody")
+    assert await store.save_beside([nobody]) == [nobody]
+    assert (await store.counters(["c:nobody"])) == {"c:nobody": 0}
 
 
 async def test_counters_let_the_same_identity_be_written_again(store) -> None:

@@ -116,6 +116,7 @@ def _written_without(field: str) -> None:
         return refused
 
     wrap(ProfileStore, "save", save)
+    wrap(ProfileStore, "save_beside", save)
 
 
 def last_word_too() -> None:

@@ -74,6 +74,7 @@ PURE = (
     "services/profile/scenarios/scalar_shapes.py",
     "services/profile/scenarios/schema.py",
     "services/profile/scenarios/shapes.py",
+    "services/profile/scenarios/straight.py",
     "services/profile/scenarios/syntax.py",
     "services/profile/scenarios/tokens.py",
     "services/profile/scenarios/typed.py",

@@ -155,6 +155,8 @@ def _parts(
     items: Mapping[str, Mapping[str, int]],
 ) -> list[list[tuple[str, Mapping[str, int]]]]:
     """Pieces that one run of the script may have."""
+    if len(items) <= AT_ONCE and sum(map(len, items.values())) <= CUSTOMERS_AT_ONCE:
+        return [list(items.items())] if items else []
     parts: list[list[tuple[str, Mapping[str, int]]]] = []
     left = 0
     for item, marks in items.items():

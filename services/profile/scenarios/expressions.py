@@ -2,15 +2,19 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal
 
 import cel
 
 from services.profile.scenarios.book import Context, Scalar
 from services.profile.scenarios.checking import Checker
+from services.profile.scenarios.straight import Give, Test, straight
 from services.profile.scenarios.syntax import parse
 from services.profile.scenarios.tokens import SyntaxProblem
 from services.profile.scenarios.typed import Find, Input, Wrong
+
+_FAILURES: Final = (ArithmeticError, LookupError, AttributeError, TypeError, ValueError)
+"""What reading a variable may raise."""
 
 Failed = Callable[[str], None]
 """Told the text of an expression that failed while it ran."""
@@ -18,10 +22,6 @@ Failed = Callable[[str], None]
 
 def nobody(text: str) -> None:
     """Where nobody counts failures."""
-
-
-Give: TypeAlias = Callable[[Any], object]
-"""An input's value as CEL takes it, of a context."""
 
 
 class _Reading:
@@ -37,14 +37,15 @@ class _Reading:
     def __call__(self, code: str) -> object:
         try:
             return self.gives[code](self.context)
-        except (ArithmeticError, LookupError, AttributeError, TypeError, ValueError):
+        except _FAILURES:
             # To CEL a variable without a value is an undefined one: the program fails, and is
             # counted. An error that got there would be printed besides.
             return None
 
 
 class Expression:
-    """A checked program and what it reads. One thread asks it at a time."""
+    """A checked program and what it reads; test: the same without CEL, where there is such a one,
+    of moments. One thread asks it at a time."""
 
     __slots__ = (
         "_context",
@@ -53,14 +54,21 @@ class Expression:
         "_named",
         "_program",
         "_reading",
+        "_test",
         "text",
         "variables",
     )
 
     def __init__(
-        self, text: str, program: cel.Program, inputs: Sequence[Input], failed: Failed
+        self,
+        text: str,
+        program: cel.Program,
+        inputs: Sequence[Input],
+        failed: Failed,
+        test: Test | None = None,
     ) -> None:
         self.text = text
+        self._test = test
         self.variables = frozenset(given.variable.name for given in inputs)
         self._program = program
         self._failed = failed
@@ -72,6 +80,12 @@ class Expression:
 
     def holds(self, context: Context) -> bool:
         """Whether the condition is true. What fails, which no checked one should, is false."""
+        if self._test is not None and hasattr(context, "profile"):
+            try:
+                return self._test(context)
+            except _FAILURES:
+                # What `&&` and `||` make of a part that fails is for CEL to say.
+                return self._result(context) is True
         return self._result(context) is True
 
     def amount(self, context: Context) -> float:
@@ -141,7 +155,8 @@ def compiled(
     """
     checker = Checker(find, domains)
     try:
-        typed = checker.root(parse(text), wanted)
+        parsed = parse(text)
+        typed = checker.root(parsed, wanted)
     except SyntaxProblem as problem:
         return [Wrong(problem.at, problem.what, problem.fix)]
     if checker.wrong:
@@ -150,4 +165,5 @@ def compiled(
         program = cel.compile(typed.code)
     except ValueError:
         return [Wrong(0, "CEL cannot read it", "write it in a simpler way")]
-    return Expression(text, program, tuple(checker.inputs.values()), failed)
+    test = straight(parsed, find) if wanted == "flag" else None
+    return Expression(text, program, tuple(checker.inputs.values()), failed, test)
