@@ -158,6 +158,18 @@ def test_wrong_arguments_are_one_line(
     assert len(result.stderr.strip().splitlines()) == 1
 
 
+def test_a_draft_is_refused_before_anything_is_read(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATTUNE_ARCHIVE", str(tmp_path / "elsewhere"))
+    (tmp_path / "bad.yaml").write_text("scenarios: {}\n")
+
+    result = run("--scenario", "bad.yaml", "--source", "archive")
+
+    assert result.exit_code == 2
+    assert "bad.yaml:1" in result.stderr
+
+
 def test_an_archive_that_is_not_there_is_named(
     run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,8 +56,14 @@ class Setup(Struct, frozen=True, kw_only=True):
 
     def book(self) -> Book:
         """The book to judge by. Raises BookRefused, InvalidInput."""
-        draft = self.draft.book()
-        return draft if self.running is None else merge(self.running.book(), draft, self.only)
+        return judged_by(self.draft, self.running, self.only)
+
+
+def judged_by(draft: File, running: File | None, only: str) -> Book:
+    """The draft's book, or one scenario of it among the running ones. Raises BookRefused,
+    InvalidInput."""
+    drafted = draft.book()
+    return drafted if running is None else merge(running.book(), drafted, only)
 
 
 class _Process:

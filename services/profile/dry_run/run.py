@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from services.profile.dry_run.counting import DAY_MS, total
 from services.profile.dry_run.pool import replay_all
-from services.profile.dry_run.replaying import File, Setup
+from services.profile.dry_run.replaying import File, Setup, judged_by
 from services.profile.dry_run.report import Effects, Window, effects
 from services.profile.dry_run.sources import History, Source, catalogue_changes, find
 from services.profile.rebuild.pool import Progress, processes
@@ -55,6 +55,7 @@ async def prepared(settings: Settings, asked: Asked) -> Setup:
     """Raises InvalidInput (BookRefused) before anything is read, NotFound where nothing is."""
     draft = _file(asked.draft)
     running = _file(asked.running) if asked.only else None
+    judged_by(draft, running, asked.only)
     history = await find(settings, asked.source)
     if not history.newest:
         raise NotFound("there is no fact to replay: neither the archive nor the log has any")

@@ -66,8 +66,8 @@ class Message(NamedTuple):
 class Life(Customer):
     """A customer who opens what comes, an hour later; what was sent."""
 
-    def __init__(self, *, answers: bool = True) -> None:
-        super().__init__(BOOK, around=AROUND)
+    def __init__(self, *, answers: bool = True, around: Around = AROUND) -> None:
+        super().__init__(BOOK, around=around)
         self.answers = answers
         self.sent: list[Message] = []
         self.numbers = count()
@@ -321,3 +321,9 @@ def test_who_reads_nothing_hears_less_and_less() -> None:
         return len(Life(answers=answers).live(steps, 125).sent)
 
     assert 0 < sent(answers=False) < sent(answers=True)
+
+
+def test_a_cart_is_remembered_also_where_the_shop_keeps_no_catalogue_here() -> None:
+    life = Life(around=Around()).live([CARTED], 1)
+    assert [each.trigger.scenario for each in life.sent] == ["cart_abandoned"]
+    assert life.sent[0].trigger.payload.items[:1] == ["lamp"]
