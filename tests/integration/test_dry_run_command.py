@@ -140,7 +140,7 @@ def test_people_read_tables(run: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--scenario", "nothing.yaml"], "nothing.yaml cannot be read"),
+        (["--scenario", "nothing.yaml"], "nothing.yaml:1: cannot be read"),
         (["--scenario", "bad.yaml"], "bad.yaml:1"),
         (["--scenario", "draft.yaml", "--only", "win_back"], "no scenario 'win_back'"),
         (["--scenario", "draft.yaml", "--days", "0"], "0 is not in the range"),

@@ -4,15 +4,9 @@ It reads the scenarios from their text itself, since compiled expressions do not
 """
 
 import asyncio
-import gc
-import multiprocessing
-import os
-import threading
-import time
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
-import uvloop
 from msgspec import Struct
 
 from services.profile.dry_run.drafting import merge
@@ -22,12 +16,11 @@ from services.profile.dry_run.report import Window
 from services.profile.dry_run.sources import History, partition_records
 from services.profile.learned import Learned
 from services.profile.moments.around import Around
+from services.profile.rebuild.process import begun
 from services.profile.scenarios.book import Book
 from services.profile.scenarios.reading import read
 from shared.errors import AttuneError
 from shared.settings import Settings
-
-WATCH_PARENT_S: Final = 0.5
 
 
 class File(Struct, frozen=True):
@@ -77,13 +70,8 @@ class _Process:
 
 
 def begin(setup: Setup, counter: Any) -> None:
-    """Starts a process of the pool; it ends with the one that started it."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.pid,), daemon=True).start()
-    # Identities are no cycles, and there will be many: looking for cycles would cost a tenth.
-    gc.disable()
-    _Process.runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    """Starts a process of the pool."""
+    _Process.runner = begun()
     _Process.setup, _Process.counter = setup, counter
     _Process.book = setup.book()
     _Process.learned = Learned(setup.settings.models)
@@ -124,9 +112,3 @@ async def _replay(partition: int) -> Replayed:
         with _Process.counter.get_lock():
             _Process.counter.value += len(records)
     return play.finish()
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(WATCH_PARENT_S)
-    os._exit(1)

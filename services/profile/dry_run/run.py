@@ -3,7 +3,6 @@
 import os
 import time
 from pathlib import Path
-from typing import Final
 
 from msgspec import Struct
 
@@ -13,11 +12,9 @@ from services.profile.dry_run.replaying import File, Setup, judged_by
 from services.profile.dry_run.report import Effects, Window, effects
 from services.profile.dry_run.sources import History, Source, catalogue_changes, find
 from services.profile.rebuild.pool import Progress, processes
-from shared.errors import InvalidInput, NotFound
+from services.profile.scenarios.holding import content_of
+from shared.errors import NotFound
 from shared.settings import Settings
-
-MOST_BYTES: Final = 4 * 1_048_576
-"""No scenarios file is that long."""
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -107,11 +104,4 @@ async def dry_run(setup: Setup, progress: Progress) -> DryRun:
 
 
 def _file(path: Path) -> File:
-    try:
-        with path.open("rb") as file:
-            text = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be read: {error.strerror}") from error
-    if len(text) > MOST_BYTES:
-        raise InvalidInput(f"{path} is longer than {MOST_BYTES} bytes")
-    return File(str(path), text)
+    return File(path.name, content_of(path))

@@ -88,7 +88,7 @@ class Items:
     def _drop_oldest(self) -> None:
         excess = len(self._moves) - MOVES_KEPT
         if excess > 0:
-            self.first = self._moves[excess].offset
+            self.first = self._moves[excess - 1].offset + 1
             del self._moves[:excess]
 
     def since(self, offset: int, most: int) -> list[Move]:

@@ -126,15 +126,19 @@ class Moving:
         if not unknown:
             return
         found = await self._index.positions(unknown, self._incarnation)
-        first, end = self._items.first, self._items.end
+        end = self._items.end
         for partition in unknown:
             kept = found.get(partition, -1)
-            position = kept if partition in found else end
-            if position < first:
-                log.error("changes of items are too old to be handled", extra={"before": first})
-                metrics.ITEM_CHANGES_LOST.inc()
-                position = first
+            position = self._held(kept if partition in found else end)
             self._partitions[partition] = _Partition(position, position, kept)
+
+    def _held(self, position: int) -> int:
+        """Where to go on from a position: there, unless the changes from there on are gone."""
+        first = self._items.first
+        if position < first:
+            log.error("changes of items are too old to be handled", extra={"before": first})
+            metrics.ITEM_CHANGES_LOST.inc()
+        return max(position, first)
 
     def _behind(self, state: _Partition) -> bool:
         return bool(state.left) or state.taken < self._items.end
@@ -149,7 +153,7 @@ class Moving:
 
     async def _take(self, partition: int, state: _Partition) -> None:
         """The next changes, and whom they may be of interest to."""
-        end = self._items.end
+        state.taken, end = self._held(state.taken), self._items.end
         moves = self._items.since(state.taken, MOVES_AT_ONCE) if self._moments.wanted() else []
         if moves:
             ids = [move.item.item for move in moves]

@@ -5,11 +5,6 @@ partition folds into. Folds first and writes then, one write an identity, throug
 """
 
 import asyncio
-import gc
-import multiprocessing
-import os
-import threading
-import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -17,12 +12,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-import uvloop
-
 from services.profile.items.interest_store import InterestStore
 from services.profile.moments.rules import Rules
 from services.profile.rebuild import spool
 from services.profile.rebuild.folding import PartitionFold
+from services.profile.rebuild.process import begun
 from services.profile.rebuild.rules import standing_rules
 from services.profile.rebuild.store import GenerationFiller
 from services.profile.store import BUCKETS_KEPT, ProfileStore
@@ -37,7 +31,6 @@ from shared.store import ServerWatch, open_redis
 from shared.topics import EVENTS
 
 CHUNK: Final = 500
-WATCH_PARENT_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +163,8 @@ class _Process:
 
 
 def begin(shadow: Shadow) -> None:
-    """Starts a process of the pool; it ends with the one that started it."""
-    # Not getppid: the parent may have died while this one was starting.
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.pid,), daemon=True).start()
-    # Identities are no cycles, and there will be many: looking for cycles would cost a tenth.
-    gc.disable()
-    _Process.runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    """Starts a process of the pool."""
+    _Process.runner = begun()
     _Process.stack = AsyncExitStack()
     _Process.filler = _Process.runner.run(Filler.open(_Process.stack, shadow))
 
@@ -188,9 +175,3 @@ def fill(part: Part) -> Filled | str:
         return _Process.runner.run(_Process.filler.fill(part))
     except AttuneError as error:
         return str(error) or error.code
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(WATCH_PARENT_S)
-    os._exit(1)

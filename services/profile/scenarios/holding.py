@@ -41,10 +41,12 @@ class Held(Struct, frozen=True):
 
 def load(path: Path, failed: Failed = nobody) -> Book:
     """The book of a file. Raises BookRefused."""
-    return read(_bytes(path), path.name, failed)
+    return read(content_of(path), path.name, failed)
 
 
-def _bytes(path: Path) -> bytes:
+def content_of(path: Path) -> bytes:
+    """A file as it is, so far as `read` needs it to refuse one that is too long. Raises
+    BookRefused where it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(MOST_BYTES + 1)
@@ -66,7 +68,7 @@ class BookHolder:
         self.path = path
         self._monotonic, self._wall = monotonic, wall
         self._stamp = _stamp(path)
-        data = _bytes(path)
+        data = content_of(path)
         self._digest = hashlib.sha256(data).digest()
         self.book = read(data, path.name, _count_failure)
         self.held = Held(self.book.version, wall())
@@ -94,7 +96,7 @@ class BookHolder:
         if stamp == self._stamp:
             return False
         try:
-            data = _bytes(self.path)
+            data = content_of(self.path)
             self._stamp = stamp
             digest = hashlib.sha256(data).digest()
             if digest == self._digest:

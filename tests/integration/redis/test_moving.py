@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import pytest
+from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from services.profile.cache import IdentityCache
 from services.profile.identity import Delivery, Identity, OutboxEntry, apply
+from services.profile.items import catalogue
 from services.profile.items import moving as module
 from services.profile.items.catalogue import Items, Move
 from services.profile.items.interest import Kinds, mark_of
@@ -139,9 +141,29 @@ def all_noted(names: list[str]) -> dict[str, list[str]]:
     return {name: ["item:lamp@2"] for name in names}
 
 
+def lost() -> float:
+    return REGISTRY.get_sample_value("attune_profile_item_changes_lost_total") or 0.0
+
+
 async def started(rig: Rig) -> None:
     """The position is in Redis."""
     await rig.keeps(rig.items.end)
+
+
+async def test_changes_that_are_dropped_before_their_turn_are_told(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "MOVES_KEPT", 2)
+    names = await rig.customers(1)
+    await started(rig)
+    before = lost()
+    rig.items.take([changed(offset, "lamp", price=offset) for offset in range(2, 6)])
+    await rig.keeps(6)
+    assert await rig.noted(names) == {"c0": ["item:lamp@4", "item:lamp@5"]}
+    assert lost() == before + 1
+    rig.items.take([changed(6, "lamp", price=6)])
+    await rig.keeps(7)
+    assert lost() == before + 1
 
 
 async def test_a_change_is_noted_for_who_is_interested(rig: Rig) -> None:
