@@ -48,6 +48,9 @@ def fork(listeners: Sequence[socket.socket], run: Callable[[socket.socket], None
             children.append(child)
             continue
         status = 1
+        # Linux shares out cores among sessions before processes (kernel.sched_autogroup_enabled):
+        # workers in one would together have what each other service has. The parent ends them.
+        os.setsid()
         try:
             _let_go(listeners, own)
             run(own)

@@ -6,7 +6,6 @@ where there is room: all that takes part in an answer shares the same cores.
 """
 
 import os
-import signal
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,7 @@ import msgspec
 
 from services.commands.bench.cpu_time import cpu_seconds
 from services.commands.bench.http_load import Job, Outcome
+from services.local.guard import Guarded
 from shared.errors import Unavailable
 
 READY_S: Final = 90.0
@@ -45,36 +45,29 @@ class Taken:
 def server(
     arguments: Sequence[str], variables: Mapping[str, str], ready: str, folder: Path, workers: int
 ) -> Iterator[list[int]]:
-    """The process ids of a server's workers, ready and at rest; stopped at the end. Raises
-    Unavailable with its log's end."""
+    """The process ids of a server's workers, ready and at rest; stopped at the end, whatever ends
+    this. A session of its own, as all services have: Linux shares out cores among sessions first
+    (autogroup), and would count the server and the load as one. Raises Unavailable with its log's
+    end."""
     log = folder / "server.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603  (our own modules)
-            [sys.executable, "-P", *arguments],
-            env={**os.environ, **variables},
-            stdout=output,
-            stderr=output,
-        )
+    log.unlink(missing_ok=True)
+    process = Guarded.start([sys.executable, "-P", *arguments], log=log, environment=variables)
     try:
         deadline = time.monotonic() + READY_S
         while not _answers(ready):
-            if process.poll() is not None or time.monotonic() > deadline:
+            if not process.alive() or time.monotonic() > deadline:
                 raise Unavailable(f"the server did not start: {log.read_text()[-600:]}")
             time.sleep(0.1)
         pids = _family(process.pid)
         while len(pids) < workers or not _at_rest(pids):
-            if process.poll() is not None or time.monotonic() > deadline:
+            if not process.alive() or time.monotonic() > deadline:
                 raise Unavailable(f"not all workers started: {log.read_text()[-600:]}")
             pids = _family(process.pid)
         for place, pid in enumerate(pids):
             pin(pid, place % (os.cpu_count() or 1))
         yield pids
     finally:
-        process.send_signal(signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_S)
-        process.kill()
-        process.wait()
+        process.stop(STOP_S)
 
 
 def _family(parent: int) -> list[int]:

@@ -1,6 +1,7 @@
 """Processes behind one port: each gets its share of the connections, and nobody joins them."""
 
 import socket
+import subprocess
 import sys
 from contextlib import ExitStack, suppress
 
@@ -11,6 +12,13 @@ from shared.errors import SettingsError
 
 CONNECTIONS = 200
 LEAST = 50
+FORKS = """
+import os, socket
+from services.recommend.workers import fork
+tell = lambda own: print(os.getsid(0) == os.getpid(), flush=True)
+(child,) = fork([socket.socket(), socket.socket()], tell)
+os.waitpid(child, 0)
+"""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shares connections out")
@@ -35,6 +43,12 @@ def test_a_port_that_is_taken_is_not_shared() -> None:
 
         with pytest.raises(SettingsError):
             bind_for("127.0.0.1", listeners[0].getsockname()[1], 2)
+
+
+def test_each_has_a_session_of_its_own() -> None:
+    said = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, check=True)
+
+    assert said.stdout == b"True\n"
 
 
 def _waiting(listener: socket.socket, stack: ExitStack) -> int:
