@@ -212,17 +212,8 @@ class ProfileStore:
                 await self._redis.zremrangebyscore(buckets, "-inf", last)
 
     async def schedule(self, timers: Iterable[DueTimer]) -> None:
-        """Puts timers into the index, before the states that they come from are written."""
-        by_partition: dict[int, dict[str, int]] = {}
-        for timer in timers:
-            by_partition.setdefault(timer.partition, {})[timer.key] = timer.due
-        if not by_partition:
-            return
-        with translated():
-            pipeline = self._redis.pipeline(transaction=False)
-            for partition, due in by_partition.items():
-                pipeline.zadd(self._keys.timers(partition), due)
-            await pipeline.execute()
+        """Puts timers into the index, once the states that they come from are written."""
+        await self.settle((), {timer: timer.due for timer in timers})
 
     async def due(self, partitions: Iterable[int], now: int, limit: int) -> list[DueTimer]:
         """Timers due at `now` (business epoch ms), at most `limit` a partition."""
@@ -242,10 +233,18 @@ class ProfileStore:
 
     async def settle(self, stale: Iterable[DueTimer], later: Mapping[DueTimer, int]) -> None:
         """Removes stale timers from the index and moves the others to their later times."""
+        removed: dict[int, list[str]] = {}
+        for timer in stale:
+            removed.setdefault(timer.partition, []).append(timer.key)
+        moved: dict[int, dict[str, int]] = {}
+        for timer, due in later.items():
+            moved.setdefault(timer.partition, {})[timer.key] = due
+        if not removed and not moved:
+            return
         with translated():
             pipeline = self._redis.pipeline(transaction=False)
-            for timer in stale:
-                pipeline.zrem(self._keys.timers(timer.partition), timer.key)
-            for timer, due in later.items():
-                pipeline.zadd(self._keys.timers(timer.partition), {timer.key: due})
+            for partition, keys in removed.items():
+                pipeline.zrem(self._keys.timers(partition), *keys)
+            for partition, dues in moved.items():
+                pipeline.zadd(self._keys.timers(partition), dues)
             await pipeline.execute()
