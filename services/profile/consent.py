@@ -20,18 +20,17 @@ NOTHING_SAID: Final = Consent()
 
 def denies(consents: Mapping[str, Consent], purpose: str, channel: str) -> bool:
     """Whether a denial of the channel or of all channels stands, be it of this purpose or, by an
-    unsubscribe, of all; of all it stands until this purpose is granted again."""
+    unsubscribe, of all purposes; each until this purpose is granted there again."""
     if not consents:
         return False
+    return _denied(consents, purpose, channel) or _denied(consents, purpose, None)
+
+
+def _denied(consents: Mapping[str, Consent], purpose: str, channel: str | None) -> bool:
     own = consents.get(consent_key(purpose, channel), NOTHING_SAID)
-    every = consents.get(consent_key(purpose, None), NOTHING_SAID)
-    if own.denies or every.denies:
-        return True
-    left = max(
-        consents.get(consent_key(ANY_PURPOSE, channel), NOTHING_SAID).denied,
-        consents.get(consent_key(ANY_PURPOSE, None), NOTHING_SAID).denied,
-    )
-    return left > 0 and max(own.granted, every.granted) <= left
+    left = consents.get(consent_key(ANY_PURPOSE, channel), NOTHING_SAID)
+    denied = max(own.denied, left.denied)
+    return denied > 0 and own.granted <= denied
 
 
 def grants(consents: Mapping[str, Consent], purpose: str, channel: str) -> bool:

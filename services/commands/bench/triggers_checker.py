@@ -2,9 +2,11 @@
 
 Works on what the topics told (`triggers_record`) and on what the file forbids (`triggers_rules`),
 and shares no code with the arbiter. Budgets, nights and holdouts are exact, by the time of the
-decision. Consent, stock and purchases count from IN_FLIGHT_MS of real time after the log had them:
-a decision cannot know what is still on its way, and an accelerated clock makes hours of it. What
-lay within that time is told beside, as `in_flight`.
+decision; of them transactional messages pass budgets and holdouts, and count. Consent, stock and
+purchases count from IN_FLIGHT_MS of real time after the log had them: a decision cannot know what
+is still on its way, and an accelerated clock makes hours of it. What lay within that time is told
+beside, as `in_flight`. Each verdict must also have been told: its trigger, or its suppression with
+the reason and the time of the next try.
 """
 
 from bisect import bisect_right
@@ -19,6 +21,8 @@ from services.commands.bench.triggers_record import INTERESTS, Entry, Gathered, 
 from services.commands.bench.triggers_rules import Limit, Rules
 
 IN_FLIGHT_MS: Final = 2_000
+OVERTAKEN: Final = "consent"
+"""What a decision to send becomes where the log had a no before it."""
 EXAMPLES: Final = 5
 BROKEN: Final = ("budget", "quiet", "consent", "holdout", "stock", "bought")
 
@@ -34,18 +38,24 @@ class Sent:
 @dataclass(slots=True)
 class Findings:
     """violations: by rule; in_flight: what was decided while the news was on its way; unmatched:
-    messages without a decision, or two of one id; examples: a few trigger ids by rule."""
+    messages without a decision, or two of one id; untold: decisions without their message, or with
+    another reason or time; examples: a few trigger ids by rule."""
 
     violations: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(BROKEN, 0)))
     in_flight: Counter[str] = field(default_factory=Counter)
     unmatched: int = 0
+    untold: int = 0
     examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, rule: str, sent: Sent) -> None:
         """One more message that breaks a rule."""
         self.violations[rule] += 1
+        self.show(rule, sent.verdict)
+
+    def show(self, rule: str, verdict: Verdict) -> None:
+        """As an example, unless there are enough."""
         if len(self.examples[rule]) < EXAMPLES:
-            self.examples[rule].append(sent.verdict.trigger)
+            self.examples[rule].append(verdict.trigger)
 
 
 def check(gathered: Gathered, rules: Rules) -> Findings:
@@ -64,6 +74,7 @@ def check(gathered: Gathered, rules: Rules) -> Findings:
             _check_consent(sent, diary, rules, findings)
             _check_stock(sent, gathered.items, findings)
             _check_bought(sent, diary, rules, findings)
+    _check_told(gathered, findings)
     for arms in gathered.arms.values():
         findings.violations["holdout"] += sum(len(set(each)) > 1 for each in arms.values())
     return findings
@@ -79,6 +90,32 @@ def _matched(gathered: Gathered, findings: Findings) -> list[Sent]:
         if verdict is not None:
             found += [Sent(each, verdict) for each in said]
     return found
+
+
+def _check_told(gathered: Gathered, findings: Findings) -> None:
+    """Each verdict by what a subscriber heard of it."""
+    ended = max([each.written_at for each in gathered.verdicts], default=0)
+    for verdict in gathered.verdicts:
+        told = gathered.unsaid.get(verdict.fact)
+        if verdict.verdict != "send":
+            right = told == (verdict.reason, verdict.retry_at)
+        else:
+            right = verdict.trigger in gathered.said or told == (OVERTAKEN, None)
+        if right:
+            continue
+        expires = verdict.expires_at
+        if verdict.written_at > ended - IN_FLIGHT_MS:
+            # The run ended before profile had folded it.
+            findings.in_flight["told"] += 1
+        elif expires is not None and told is None and gathered.real(expires) <= _known_by(verdict):
+            findings.in_flight["expired"] += 1
+        else:
+            findings.untold += 1
+            findings.show("untold", verdict)
+
+
+def _known_by(verdict: Verdict) -> int:
+    return verdict.written_at + IN_FLIGHT_MS
 
 
 def _free(sent: Sent, rules: Rules) -> bool:
@@ -104,13 +141,17 @@ def _check_arms(
     messages: Sequence[Sent], arms: Mapping[str, list[str]], rules: Rules, findings: Findings
 ) -> None:
     for sent in messages:
+        if _free(sent, rules):
+            continue
         own = ("holdout", f"holdout:{sent.said.scenario}")
-        if not _free(sent, rules) and any("held_out" in arms.get(name, ()) for name in own):
+        # Without an arm in the log nobody could tell whether it was one of those held out.
+        unknown = rules.holds_out and "holdout" not in arms
+        if unknown or any("held_out" in arms.get(name, ()) for name in own):
             findings.add("holdout", sent)
 
 
 def _check_night(sent: Sent, diary: Sequence[Entry], rules: Rules, findings: Findings) -> None:
-    if rules.quiet is None or _free(sent, rules):
+    if rules.quiet is None:
         return
     begin, end, channels = rules.quiet
     if channels and sent.said.channel not in channels:
@@ -149,11 +190,15 @@ def _arrived(entry: Entry, sent: Sent) -> bool:
 
 
 def _consents(diary: Sequence[Entry], purpose: str, channel: str, rules: Rules) -> bool:
-    """By the latest word on the channel and the latest on all channels."""
+    """By the latest word on the channel and the latest on all channels; who leaves a channel does
+    for every purpose, and who does not want to be known is written to for none."""
     words: dict[str, tuple[int, bool]] = {}
+    paused = [entry for entry in diary if entry.what == "profiling_paused"]
+    if paused and max(paused, key=lambda entry: entry.at).body.get("paused", True):
+        return False
     for entry in diary:
         if entry.what == "message_unsubscribed":
-            about, granted = "marketing", False
+            about, granted = purpose, False
         elif entry.what == "consent_changed":
             about, granted = entry.body["purpose"], entry.body["granted"]
         else:
@@ -185,19 +230,33 @@ def _check_stock(
 
 
 def _check_bought(sent: Sent, diary: Sequence[Entry], rules: Rules, findings: Findings) -> None:
-    """A reminder of something that was bought after the customer last showed interest in it."""
+    """A reminder of something that was bought after the customer last showed interest in it: of
+    the item it names, and of all whose events it rests on."""
     if not rules.kinds[sent.said.scenario].about_items:
         return
-    item = sent.said.item
-    bought = [entry for entry in diary if entry.what == "purchased" and _has(entry, item)]
-    interests = [
-        entry.at for entry in diary if entry.what in INTERESTS and entry.body["item"] == item
-    ]
-    after = [entry for entry in bought if not interests or entry.at >= max(interests)]
+    rests_on = {
+        entry.body["item"]
+        for entry in diary
+        if entry.what in INTERESTS and entry.id in sent.said.evidence
+    }
+    after = [entry for item in rests_on | {sent.said.item} - {""} for entry in _bought(diary, item)]
     if any(_arrived(entry, sent) for entry in after):
         findings.add("bought", sent)
     elif after:
         findings.in_flight["bought"] += 1
+
+
+def _bought(diary: Sequence[Entry], item: str) -> list[Entry]:
+    """Purchases of an item after the last interest in it."""
+    interests = [
+        entry.at for entry in diary if entry.what in INTERESTS and entry.body["item"] == item
+    ]
+    latest = max(interests, default=0)
+    return [
+        entry
+        for entry in diary
+        if entry.what == "purchased" and entry.at >= latest and _has(entry, item)
+    ]
 
 
 def _has(entry: Entry, item: str) -> bool:

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 INTERESTS: Final = frozenset({"item_viewed", "cart_added", "wishlist_added"})
-TAKEN_BACK: Final = "taken_back"
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
     """A trigger as it came: on which channel, about what. items: of its payload; item: the one that
-    the message is about, if it is about one; written_at: real ms by the log."""
+    the message is about, if it is about one; evidence: ids of the events that it rests on;
+    written_at: real ms by the log."""
 
     id: str
     customer: str
@@ -24,14 +24,17 @@ class Said:
     channel: str
     items: tuple[str, ...]
     item: str
+    evidence: tuple[str, ...]
     written_at: int = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A decision as `events` has it. at: business ms; decided_at: the same in real ms; seen: how
-    many facts of the customer's diary came before it in the log."""
+    """A decision as `events` has it. fact: its id; at, retry_at, expires_at: business ms;
+    decided_at: `at` in real ms; written_at: real ms by the log; seen: how many facts of the
+    customer's diary came before it in the log."""
 
+    fact: str
     trigger: str
     customer: str
     scenario: str
@@ -42,12 +45,17 @@ class Verdict:
     decided_at: int
     seen: int
     attempt: int
+    retry_at: int | None
+    expires_at: int | None
+    written_at: int
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that matters of a customer. written_at: real ms; what: a fact's type."""
+    """One thing that matters of a customer. id: the event's; written_at: real ms; what: a fact's
+    type."""
 
+    id: str
     what: str
     at: int
     written_at: int
@@ -56,13 +64,14 @@ class Entry:
 
 @dataclass(slots=True)
 class Gathered:
-    """All that was read. real: business ms → real ms; items: item → changes (real ms, stock);
+    """All that was read. real: business ms → real ms; unsaid: id of a suppression → its reason and
+    when it is asked again; items: item → changes (real ms, stock);
     arms: customer → experiment → arms in the order of the log; assigned: customer → arm of the
     global holdout, and since when."""
 
     real: Callable[[int], int]
     said: dict[str, list[Said]] = field(default_factory=lambda: defaultdict(list))
-    suppressions: int = 0
+    unsaid: dict[str, tuple[str, int | None]] = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
     diaries: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     arms: dict[str, dict[str, list[str]]] = field(default_factory=lambda: defaultdict(dict))
@@ -77,13 +86,22 @@ class Gathered:
         """A record of `triggers.<channel>`; one that comes twice is one."""
         items = tuple(data["payload"]["items"])
         item = str((data.get("about") or {}).get("item", ""))
-        said = Said(name, data["customer"], data["scenario"], channel, items, item, written_at)
+        said = Said(
+            id=name,
+            customer=data["customer"],
+            scenario=data["scenario"],
+            channel=channel,
+            items=items,
+            item=item,
+            evidence=tuple(data.get("evidence") or ()),
+            written_at=written_at,
+        )
         if all(each != said for each in self.said[name]):
             self.said[name].append(said)
 
-    def suppression(self) -> None:
-        """A record of `suppressions`."""
-        self.suppressions += 1
+    def suppression(self, name: str, data: Mapping[str, Any]) -> None:
+        """A record of `suppressions`; one that comes twice is one."""
+        self.unsaid[name] = (data["suppressed_by"], data.get("retry_at"))
 
     def item(self, data: Mapping[str, Any], written_at: int) -> None:
         """A record of `catalogue` about an item. Stock that is not counted is without end."""
@@ -99,18 +117,19 @@ class Gathered:
         if customer is None:
             return
         if kind == "message_decided":
-            self._verdict(fact, customer)
+            self._verdict(fact, customer, written_at)
         elif kind == "arm_assigned":
             self._arm(customer, fact["experiment"], fact["arm"], fact["occurred_at"])
         elif kind in _NOTED:
             self._enter(customer, kind, fact, written_at)
 
-    def _verdict(self, fact: Mapping[str, Any], customer: str) -> None:
+    def _verdict(self, fact: Mapping[str, Any], customer: str, written_at: int) -> None:
         if fact["event_id"] in self.ids:
             return
         self.ids.add(fact["event_id"])
         self.verdicts.append(
             Verdict(
+                fact=fact["event_id"],
                 trigger=fact["trigger_id"],
                 customer=customer,
                 scenario=fact["scenario"],
@@ -121,6 +140,9 @@ class Gathered:
                 decided_at=self.real(fact["occurred_at"]),
                 seen=len(self.diaries[customer]),
                 attempt=fact.get("attempt", 1),
+                retry_at=fact.get("retry_at"),
+                expires_at=fact.get("expires_at"),
+                written_at=written_at,
             )
         )
 
@@ -138,7 +160,7 @@ class Gathered:
             self.ids.add(fact["event_id"])
             self.revenue[customer].append((at, fact["total"]))
         body = {name: fact[name] for name in _NOTED[kind] if name in fact}
-        self.diaries[customer].append(Entry(kind, at, written_at, body))
+        self.diaries[customer].append(Entry(fact["event_id"], kind, at, written_at, body))
 
 
 _NOTED: Final[Mapping[str, Iterable[str]]] = {
@@ -151,4 +173,5 @@ _NOTED: Final[Mapping[str, Iterable[str]]] = {
     "identified": ("traits",),
     "consent_changed": ("purpose", "channel", "granted"),
     "message_unsubscribed": ("channel",),
+    "profiling_paused": ("paused",),
 }

@@ -33,18 +33,20 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The policy. quiet: minutes of the day from and to, and the channels (empty: all)."""
+    """The policy. quiet: minutes of the day from and to, and the channels (empty: all); holds_out:
+    some customers of every scenario."""
 
     zone: str
     limits: tuple[Limit, ...]
     quiet: tuple[int, int, frozenset[str]] | None
     free: frozenset[str]
-    """Purposes that pass limits, nights and holdouts."""
+    """Purposes that pass limits and holdouts."""
     unasked: frozenset[str]
     """Purposes that need no consent."""
     asked_first: frozenset[str]
     """Purposes that need a grant."""
     kinds: Mapping[str, Kind]
+    holds_out: bool
 
 
 def read_rules(text: str) -> Rules:
@@ -60,10 +62,13 @@ def read_rules(text: str) -> Rules:
         unasked=frozenset(name for name, each in purposes.items() if each.get("basis") in UNASKED),
         asked_first=frozenset(name for name, each in purposes.items() if each.get("opt_in")),
         kinds={each["name"]: _kind(each) for each in file["scenarios"]},
+        holds_out=float((policy.get("holdout") or {}).get("share", 0)) > 0,
     )
 
 
-INTERESTED: Final = frozenset({"item_viewed", "cart_added", "checkout_started", "wishlist_added"})
+INTERESTED: Final = frozenset(
+    {"item_viewed", "cart_added", "cart_viewed", "checkout_started", "wishlist_added"}
+)
 """What a scenario begins with that speaks of an item somebody showed an interest in."""
 UNASKED: Final = frozenset({"contract", "legal_obligation", "vital_interest", "public_task"})
 """Bases in law on which nobody is asked; against a legitimate interest one may object."""

@@ -149,7 +149,7 @@ async def gather(settings: Settings) -> Gathered:
             data = _decode(record.value)
             gathered.trigger(name, channels[record.topic], data, record.written_at)
         elif record.topic.endswith("suppressions"):
-            gathered.suppression()
+            gathered.suppression(record.headers["ce_id"].decode(), _decode(record.value))
         elif record.value:
             _take_item(gathered, _decode(record.value), record.written_at)
     async for record in read_to_end(bootstrap, [named("events", namespace)]):

@@ -1,7 +1,8 @@
 """What messages brought, for `attune bench triggers`: revenue against the holdout, weeks. Pure."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from math import sqrt
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +15,9 @@ from services.commands.bench.triggers_rules import Rules
 WEEK_MS: Final = 7 * 86_400_000
 REPLICATES: Final = 2_000
 ARMS: Final = ("treated", "held_out")
+NOISE: Final = 2.45
+"""Standard deviations: of seven comparisons none is beyond it by chance, 19 times of 20."""
+LAST_SHARE: Final = 0.25
 NEVER: Final = frozenset({"consent", "holdout"})
 """Reasons for which nobody would have spoken."""
 
@@ -58,12 +62,8 @@ def _means(values: npt.NDArray[np.float64], draw: np.random.Generator) -> npt.ND
 
 def volume_per_week(gathered: Gathered, begin: int, until: int) -> list[int]:
     """Messages sent in each week since the beginning."""
-    weeks = Counter(
-        (each.at - begin) // WEEK_MS
-        for each in gathered.verdicts
-        if each.verdict == "send" and begin <= each.at < until
-    )
-    return [weeks[week] for week in range(-(-(until - begin) // WEEK_MS))]
+    sent = [each.at for each in gathered.verdicts if each.verdict == "send"]
+    return _by_week(sent, begin, until)
 
 
 def moments_of(gathered: Gathered, rules: Rules) -> list[Moment]:
@@ -103,7 +103,43 @@ def ordered(counts: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda each: (-each[1], each[0])))
 
 
-def falls(volumes: Sequence[int]) -> bool:
-    """Whether whole weeks carry less and less: the last third at most half of the first."""
-    third = max(1, len(volumes) // 3)
-    return sum(volumes[-third:]) <= 0.5 * sum(volumes[:third])
+def moments_per_week(gathered: Gathered, begin: int, until: int) -> list[int]:
+    """Moments that came to be decided in each week, each once: what there was to say."""
+    firsts = [each.at for each in gathered.verdicts if each.attempt == 1]
+    return _by_week(firsts, begin, until)
+
+
+def rises(volumes: Sequence[int], moments: Sequence[int] | None = None) -> list[int]:
+    """Weeks, the first being 0, that carry more than the one before, by more than chance.
+
+    Chance: NOISE standard deviations of the difference of two counts that are Poisson. moments: by
+    week; where they are given, more to say allows for as much more to be said, and no less.
+    """
+    found = []
+    for week in range(1, len(volumes)):
+        before, now = volumes[week - 1], volumes[week]
+        more = 1.0
+        if moments is not None and moments[week - 1]:
+            more = max(1.0, moments[week] / moments[week - 1])
+        if now > before * more + NOISE * sqrt(before + now):
+            found.append(week)
+    return found
+
+
+def falls(volumes: Sequence[int], moments: Sequence[int]) -> bool:
+    """Whether whole weeks carry less and less: none rises, and the last carries at most a quarter
+    of the first (half of it where there are less than four weeks)."""
+    if len(volumes) < 2:
+        return False
+    share = LAST_SHARE if len(volumes) >= 4 else 2 * LAST_SHARE
+    return not rises(volumes, moments) and volumes[-1] <= share * volumes[0]
+
+
+def whole_weeks(counts: Sequence[int], begin: int, until: int) -> list[int]:
+    """Without the last week, where it is not a whole one."""
+    return list(counts[: (until - begin) // WEEK_MS])
+
+
+def _by_week(times: Iterable[int], begin: int, until: int) -> list[int]:
+    weeks = Counter((at - begin) // WEEK_MS for at in times if begin <= at < until)
+    return [weeks[week] for week in range(-(-(until - begin) // WEEK_MS))]

@@ -16,8 +16,9 @@ PATIENCE: Final = 2
 DOUBLING: Final = 2
 """Further ignored messages that double the windows."""
 LONGEST_STRETCH: Final = 16.0
-LEFT: Final = 4
-"""An unsubscribe tells as much as that many ignored messages."""
+LEFT: Final = 8
+"""An unsubscribe tells as much as that many ignored messages: what is left are other channels, and
+who has had enough of one is not to hear the same on the next."""
 READ: Final = 2
 """Opening one makes up for that many ignored ones; a click for all."""
 

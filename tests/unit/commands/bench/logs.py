@@ -73,7 +73,12 @@ class Log:
         channel: str = "email",
         items: tuple[str, ...] = (),
         item: str = "",
+        evidence: tuple[str, ...] = (),
+        told: bool = True,
     ) -> str:
+        """A decision to send, with its trigger unless it was not told; and an arm, if none is."""
+        if "holdout" not in self.gathered.arms.get(customer, {}):
+            self.fact("arm_assigned", at, customer, experiment="holdout", arm="treated")
         name = f"t{self.count + 1}"
         self.fact(
             "message_decided",
@@ -90,6 +95,14 @@ class Log:
             "scenario": scenario,
             "payload": {"items": list(items)},
             "about": {"item": item} if item else {},
+            "evidence": list(evidence),
         }
-        self.gathered.trigger(name, channel, data, self.real(at) + 100)
+        if told:
+            self.gathered.trigger(name, channel, data, self.real(at) + 100)
         return name
+
+    def hold(self, at: int, retry_at: int | None, reason: str = "budget") -> str:
+        """A decision to hold, and the id of its fact."""
+        fields = {"trigger_id": f"h{at}", "scenario": "cart", "channel": "email"}
+        self.fact("message_decided", at, **fields, verdict="hold", reason=reason, retry_at=retry_at)
+        return f"e{self.count}"

@@ -1,5 +1,7 @@
 """The checker finds each planted violation, and nothing where all is well."""
 
+from dataclasses import replace
+
 import pytest
 
 from services.commands.bench.triggers_checker import BROKEN, check
@@ -25,7 +27,7 @@ def test_nothing_is_wrong_where_nothing_is() -> None:
     log.item("lamp", 5, START - DAY)
     log.fact("item_viewed", START - HOUR, item="lamp")
     log.send("cart", START, items=("lamp",), item="lamp")
-    log.send("parcel", START + 12 * HOUR)
+    log.send("parcel", START + 3 * HOUR)
     log.send("bonus", START + 9 * DAY)
     findings = check(log.gathered, rules())
     assert dict(findings.violations) == dict.fromkeys(BROKEN, 0)
@@ -110,8 +112,9 @@ def test_nights_follow_the_change_of_clocks() -> None:
 def test_channels_that_do_not_wake_may_speak_at_night() -> None:
     log = Log()
     log.send("cart", START + 10 * HOUR, channel="onsite")
-    log.send("parcel", START + 11 * HOUR, customer="bob")
     assert found(log) == {}
+    log.send("parcel", START + 11 * HOUR, customer="bob")
+    assert found(log) == {"quiet": 1}
 
 
 @pytest.mark.parametrize(
@@ -143,7 +146,20 @@ def test_who_unsubscribed_hears_no_more() -> None:
     log = Log()
     log.fact("message_unsubscribed", START - LATER, channel="email")
     log.send("cart", START)
-    assert found(log) == {"consent": 1}
+    log.send("thanks", START + 8 * DAY)
+    log.send("parcel", START + 9 * DAY)
+    log.send("cart", START + 16 * DAY, channel="push")
+    assert found(log) == {"consent": 2}
+
+
+@pytest.mark.parametrize(("paused", "wrong"), [((True,), 1), ((True, False), 0)])
+def test_who_does_not_want_to_be_known_hears_what_is_owed(paused, wrong) -> None:
+    log = Log()
+    for number, each in enumerate(paused):
+        log.fact("profiling_paused", START - DAY + number, paused=each)
+    log.send("cart", START)
+    log.send("parcel", START)
+    assert found(log).get("consent", 0) == wrong
 
 
 def test_what_was_still_on_its_way_is_told_beside() -> None:
@@ -174,6 +190,49 @@ def test_a_holdout_hears_nothing_and_arms_never_change() -> None:
     assert found(log) == {"holdout": 2}
     log.fact("arm_assigned", START, experiment="holdout", arm="treated")
     assert found(log) == {"holdout": 3}
+
+
+def test_without_an_arm_in_the_log_it_may_have_been_one_held_out() -> None:
+    log = Log()
+    log.send("cart", START)
+    log.gathered.arms.clear()
+    assert found(log) == {"holdout": 1}
+
+
+def untold(log: Log) -> int:
+    # What is decided last may have been on its way when the run ended.
+    log.send("cart", START + 60 * DAY, customer="last")
+    return check(log.gathered, rules()).untold
+
+
+def test_every_verdict_is_told_with_its_reason_and_its_next_time() -> None:
+    log = Log()
+    log.send("cart", START)
+    name = log.hold(START + HOUR, START + 2 * HOUR)
+    assert untold(log) == 1
+    for wrong in (("budget", None), ("quiet_hours", START + 2 * HOUR)):
+        log.gathered.suppression(name, {"suppressed_by": wrong[0], "retry_at": wrong[1]})
+        assert untold(log) == 1
+    log.gathered.suppression(name, {"suppressed_by": "budget", "retry_at": START + 2 * HOUR})
+    assert untold(log) == 0
+    log.send("cart", START + 9 * DAY, told=False)
+    fact = f"e{log.count}"
+    assert untold(log) == 1
+    log.gathered.suppression(fact, {"suppressed_by": "consent"})
+    assert untold(log) == 0
+
+
+def test_what_ended_with_the_run_or_with_its_life_is_told_beside() -> None:
+    log = Log()
+    log.send("cart", START, told=False)
+    assert check(log.gathered, rules()).untold == 0
+    assert in_flight(log) == {"told": 1}
+    assert untold(log) == 1
+    (sent,) = [each for each in log.gathered.verdicts if each.customer == "alice"]
+    log.gathered.verdicts.remove(sent)
+    log.gathered.verdicts.append(replace(sent, expires_at=START + HOUR))
+    assert untold(log) == 0
+    assert in_flight(log) == {"expired": 1}
 
 
 def test_sold_out_items_are_not_spoken_of() -> None:
@@ -212,6 +271,19 @@ def test_bought_items_are_not_spoken_of(bought_at, viewed_again, wrong) -> None:
         log.fact("item_viewed", START + viewed_again, item="lamp")
     log.send("restock", START, item="lamp")
     assert found(log) == ({"bought": 1} if wrong else {})
+
+
+def test_what_a_message_rests_on_must_not_be_bought_either() -> None:
+    log = Log()
+    log.fact("cart_added", START - DAY, item="lamp")
+    lamp = f"e{log.count}"
+    log.fact("cart_added", START - DAY, item="sofa")
+    sofa = f"e{log.count}"
+    log.bought("sofa", START - LATER)
+    log.send("cart", START, item="lamp", evidence=(lamp,))
+    assert found(log) == {}
+    log.send("cart", START + 9 * DAY, item="lamp", evidence=(lamp, sofa))
+    assert found(log) == {"bought": 1}
 
 
 def test_messages_about_what_was_bought_may_be_about_it() -> None:

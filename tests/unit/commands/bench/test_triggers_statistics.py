@@ -3,13 +3,18 @@
 from dataclasses import replace
 from random import Random
 
+import pytest
+
 from services.commands.bench.triggers_calendar import Moment, people_of, play, with_volume
 from services.commands.bench.triggers_statistics import (
     counted,
     falls,
     incremental_revenue,
     moments_of,
+    moments_per_week,
+    rises,
     volume_per_week,
+    whole_weeks,
 )
 from services.simulator.world import WORLDS
 from tests.unit.commands.bench.logs import DAY, HOUR, START, Log, rules
@@ -80,9 +85,29 @@ def test_weeks_and_verdicts_are_counted() -> None:
     for day in (0, 1, 8, 20):
         log.send("cart", START + day * DAY)
     assert volume_per_week(log.gathered, START, START + 21 * DAY) == [2, 1, 1]
-    assert falls([9, 5, 4])
-    assert not falls([9, 5, 8])
+    assert moments_per_week(log.gathered, START, START + 20 * DAY) == [2, 1, 0]
+    assert whole_weeks([2, 1, 1], START, START + 20 * DAY) == [2, 1]
     assert counted(log.gathered)["sent_by_scenario"] == {"cart": 4}
+
+
+@pytest.mark.parametrize(
+    ("volumes", "moments", "risen", "fallen"),
+    [
+        ([900, 400, 200, 120], [1, 1, 1, 1], [], True),
+        ([900, 400, 200, 240], [1, 1, 1, 1], [], False),
+        ([900, 200, 160, 200], [1, 1, 1, 1], [], True),
+        ([900, 100, 160, 150], [5, 5, 5, 5], [2], False),
+        ([900, 100, 160, 150], [500, 500, 800, 700], [], True),
+        ([900, 100, 160, 150], [800, 800, 500, 500], [2], False),
+        ([900, 900, 900, 900], [1, 1, 1, 1], [], False),
+        ([900, 400], [1, 1], [], True),
+        ([900, 500], [1, 1], [], False),
+        ([900], [1], [], False),
+    ],
+)
+def test_week_by_week_means_each_week(volumes, moments, risen, fallen) -> None:
+    assert rises(volumes, moments) == risen
+    assert falls(volumes, moments) == fallen
 
 
 def test_moments_are_those_of_which_one_could_have_spoken() -> None:
