@@ -38,7 +38,9 @@ def command(customer: str, as_json: bool) -> None:
     settings = Settings.from_environment()
     with Report("scenarios explain", as_json=as_json, settings={}) as report:
         found = uvloop.run(_explain(settings, customer))
-        report.add(**msgspec.structs.asdict(found))
+        keys = msgspec.structs.asdict(found)
+        # As in a dry run: `version` is Attune's own.
+        report.add(book=keys.pop("version"), **keys)
         report.text = words(found)
 
 
