@@ -14,8 +14,12 @@ pytestmark = [
 STAGES = {"decode", "load", "fold", "store", "publish", "commit", "other"}
 
 
-def test_it_prints_what_scripts_rely_on() -> None:
-    with running("bench", "ingest", "--events", "10000", "--profiles", "2", "--json") as run:
+@pytest.mark.parametrize("scenarios", ["shipped", "none"])
+def test_it_prints_what_scripts_rely_on(scenarios: str) -> None:
+    asked = ["--events", "10000", "--profiles", "2", "--json"]
+    # The shipped ones are what it measures unless it is told otherwise.
+    asked += ["--scenarios", scenarios] if scenarios != "shipped" else []
+    with running("bench", "ingest", *asked) as run:
         code, output, errors = run.finish(150)
         report = json.loads(output.splitlines()[-1])
         assert run.gone(5.0), run.processes()
@@ -23,6 +27,7 @@ def test_it_prints_what_scripts_rely_on() -> None:
     assert set(report["failed"]) <= {"events_per_cpu_second"}, errors
     assert code == (1 if report["failed"] else 0)
     assert report["events"] == 10_000
+    assert report["scenarios"] == scenarios
     assert report["events_per_second"] > 0
     assert report["events_per_cpu_second"] > 0
     assert set(report["share"]) == STAGES
