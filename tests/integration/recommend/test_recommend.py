@@ -1,6 +1,7 @@
 """The recommend application on a real store and the embedded broker."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.learning import Learned
 from services.recommend.numbers import ItemNumbers
 from services.recommend.settings import RecommendSettings
+from services.recommend.store import ProfileReader
 from shared import bus
 from shared.decisions import Decision, decode_decision
 from shared.events import Line, Purchased
@@ -60,6 +62,26 @@ async def test_a_profile_is_answered_with_reasons_and_a_record_is_left(
         assert [item.id for item in decision.answer.items] == [i["id"] for i in answer["items"]]
         assert len(decision.feature_values) == len(decision.propensities) == 3
         assert decision.feature_values[0][decision.feature_names.index("category")] == 1.0
+
+
+async def test_a_shopper_is_read_in_one_round_trip(
+    embedded_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[list[str]] = []
+    real = ProfileReader._send
+
+    def send(self: ProfileReader, batch: Any) -> None:
+        sent.append(list(batch.keys))
+        real(self, batch)
+
+    monkeypatch.setattr(ProfileReader, "_send", send)
+    async with running(embedded_settings) as shop:
+        for identity in ("c:alice", "a:v"):
+            await shop.profile(identity, View(events=1))
+        sent.clear()
+        await shop.ask({"customer": "alice", "anonymous": "v", "n": 3})
+    keys = Keys(embedded_settings.namespace, GENERATION)
+    assert [sorted(batch) for batch in sent] == [[keys.profile("a:v"), keys.profile("c:alice")]]
 
 
 async def test_what_happens_is_learned_while_it_runs(embedded_settings: Settings) -> None:
