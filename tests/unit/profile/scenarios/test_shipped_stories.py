@@ -133,7 +133,6 @@ def changes(now: ItemChanged, days: float, interest: str, **before: Any) -> Step
 
 SOON = 1 / 24
 BORN = {"birthday": "1990-10-20", "timezone": "Asia/Tokyo"}
-SENT_BACK = happens(0.1, facts.Refunded, order="o0", total=1, currency="EUR")
 CARTED = happens(0, facts.CartAdded, item="lamp")
 VIEWS = [happens(-n / 1_000, facts.ItemViewed, item="lamp") for n in range(4)]
 WISHED = happens(-3, facts.WishlistAdded, item="lamp")
