@@ -2,10 +2,11 @@
 
 Works on what the topics told (`triggers_record`) and on what the file forbids (`triggers_rules`),
 and shares no code with the arbiter. Budgets, nights and holdouts are exact, by the time of the
-decision; of them transactional messages pass budgets and holdouts, and count. Consent, stock and
-purchases count from IN_FLIGHT_MS of real time after the log had them: a decision cannot know what
-is still on its way, and an accelerated clock makes hours of it. What lay within that time is told
-beside, as `in_flight`. Each verdict must also have been told: its trigger, or its suppression with
+decision; of them transactional messages pass budgets and holdouts, and count. Consent is exact, by
+the order of the log: a no that stands before the decision forbids the message. Stock and purchases
+count from IN_FLIGHT_MS of real time after the log had them: a decision cannot know what is still on
+its way, and an accelerated clock makes hours of it. What lay within that time is told beside, as
+`in_flight`. Each verdict must also have been told: its trigger, or its suppression with
 the reason and the time of the next try.
 """
 
@@ -178,11 +179,8 @@ def _check_consent(sent: Sent, diary: Sequence[Entry], rules: Rules, findings: F
     purpose = rules.kinds[sent.said.scenario].purpose
     if purpose in rules.unasked:
         return
-    known = [entry for entry in diary if _arrived(entry, sent)]
-    if not _consents(known, purpose, sent.said.channel, rules):
+    if not _consents(diary, purpose, sent.said.channel, rules):
         findings.add("consent", sent)
-    elif not _consents(diary, purpose, sent.said.channel, rules):
-        findings.in_flight["consent"] += 1
 
 
 def _arrived(entry: Entry, sent: Sent) -> bool:

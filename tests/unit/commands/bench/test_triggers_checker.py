@@ -164,11 +164,20 @@ def test_who_does_not_want_to_be_known_hears_what_is_owed(paused, wrong) -> None
 
 def test_what_was_still_on_its_way_is_told_beside() -> None:
     log = Log()
-    log.fact("message_unsubscribed", START - SPEED // 2, channel="email")
     log.item("lamp", 0, START - SPEED // 2)
     log.send("cart", START, items=("lamp",))
+    log.fact("item_viewed", START + 8 * DAY, item="sofa")
+    log.bought("sofa", START + 9 * DAY - SPEED // 2)
+    log.send("restock", START + 9 * DAY, item="sofa")
     assert found(log) == {}
-    assert in_flight(log) == {"consent": 1, "stock": 1}
+    assert in_flight(log) == {"stock": 1, "bought": 1}
+
+
+def test_a_no_counts_however_short_before_the_decision_the_log_has_it() -> None:
+    log = Log()
+    log.fact("message_unsubscribed", START - 1, channel="email")
+    log.send("cart", START)
+    assert found(log) == {"consent": 1}
 
 
 def test_what_comes_after_in_the_log_does_not_count() -> None:
