@@ -3,14 +3,19 @@
 A plain Kafka client of its own, as a data team would use one.
 """
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from aiokafka import AIOKafkaConsumer
 
 PATIENCE_MS: Final = 60_000
 AT_ONCE: Final = 2_000
+READINGS: Final = 3
+PAUSE_S: Final = 5.0
+
+_R = TypeVar("_R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +63,16 @@ async def read_to_end(bootstrap: str, topics: Sequence[str]) -> AsyncIterator[Re
                     left.discard(place)
     finally:
         await consumer.stop()
+
+
+async def read_again(read: Callable[[], Awaitable[_R]]) -> _R:
+    """What `read` makes of topics; begun anew, with a client of its own, where the log fell silent.
+
+    Raises TimeoutError where it does READINGS times.
+    """
+    for _ in range(READINGS - 1):
+        try:
+            return await read()
+        except TimeoutError:
+            await asyncio.sleep(PAUSE_S)
+    return await read()

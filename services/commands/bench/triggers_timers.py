@@ -12,6 +12,7 @@ import sys
 import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from services.local.servers import Servers, environment
 from services.profile.verify.check import wait_until_drained
 from services.simulator.kafka import named
 from services.simulator.latencies import percentile
-from services.simulator.topic_reader import read_to_end
+from services.simulator.topic_reader import read_again, read_to_end
 from shared import topics
 from shared.bus import Producer, ensure_topics
 from shared.clock import Clock, real_now_ms
@@ -86,7 +87,8 @@ async def time_timers(servers: Servers, folder: Path, say: Callable[[str], None]
             raise Unavailable(f"profile has ended; its log is {process.log}")
     finally:
         await asyncio.to_thread(process.stop)
-    late = await _lateness(settings, {"steady": steady, "burst": burst})
+    due = {"steady": steady, "burst": burst}
+    late = await read_again(partial(_lateness, settings, due))
     return {
         "pending": PENDING,
         **_figures(late["steady"], STEADY),
