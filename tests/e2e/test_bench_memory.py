@@ -22,6 +22,9 @@ def test_a_customer_takes_what_was_promised() -> None:
     assert (code, report["failed"]) == (0, []), errors
     assert report["customers"] == 2_000
     assert 1_000 < report["bytes_per_customer"] <= 2_048
+    # With the shipped scenarios on, moments wait for every one of them.
+    assert report["moments_mean"] > 2
+    assert report["bytes_per_customer"] + 100 < report["bytes_with_moments"]
     assert 100 < report["view_bytes_mean"] <= 700
     assert report["view_bytes_mean"] <= report["view_bytes_max"]
     assert report["machine"]["store"].startswith("redis-server")
