@@ -6,6 +6,10 @@ or is damaged is passed over and counted, and the one in force goes on.
 
 import asyncio
 import logging
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 from services.recommend.candidates.sessions import SessionIndex
 from services.recommend.knowledge import Knowledge
@@ -16,6 +20,9 @@ from services.recommend.models.taking import UNTRAINED, Taken, take_up
 from shared.errors import AttuneError, InvalidInput, LogUnavailable, NotFound
 from shared.models.store import ModelStore, Promotion
 from shared.settings import Settings
+
+NICE: Final = 10
+"""Of the thread that loads: what requests leave of the core is enough for it."""
 
 _logger = logging.getLogger(__name__)
 
@@ -44,6 +51,7 @@ class ModelKeeper:
         self._refused: str | None = None
         self._task: asyncio.Task[None] | None = None
         self.tail: LiveTail | None = None
+        self._loading = ThreadPoolExecutor(1, "loading", step_back)
 
     async def run(self) -> None:
         """Begin with what is there and look for newer ones until cancelled."""
@@ -92,7 +100,9 @@ class ModelKeeper:
     async def _loaded(self, version: str) -> Taken:
         """Raises InvalidInput, NotFound (then `version` is not tried again) or Unavailable."""
         try:
-            return await asyncio.to_thread(self._load, version)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._loading, self._load, version
+            )
         except AttuneError as error:
             if error.status < 500:
                 self._refused = version
@@ -147,3 +157,9 @@ class ModelKeeper:
         if self.tail is None:
             raise LogUnavailable("the live tail has not begun")
         await self.tail.check()
+
+
+def step_back() -> None:
+    """Lower this thread's priority, where threads have one of their own."""
+    if sys.platform == "linux":
+        os.nice(NICE)
