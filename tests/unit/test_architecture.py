@@ -67,6 +67,7 @@ PURE = (
     "services/profile/scenarios/beginnings.py",
     "services/profile/scenarios/contact_variables.py",
     "services/profile/scenarios/declared.py",
+    "services/profile/scenarios/idle.py",
     "services/profile/scenarios/nodes.py",
     "services/profile/scenarios/problems.py",
     "services/profile/scenarios/reading.py",

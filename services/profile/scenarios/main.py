@@ -12,6 +12,7 @@ from services.commands.output import BAD_INPUT, Report, json_option
 from services.profile.scenarios import schema
 from services.profile.scenarios.book import Book, Scenario
 from services.profile.scenarios.holding import SHIPPED, load
+from services.profile.scenarios.idle import idle
 from services.profile.scenarios.problems import BookRefused
 
 TARGETS: Final = {
@@ -44,7 +45,8 @@ command = LazyGroup(
 def check(as_json: bool, file: Path | None) -> None:
     """Read FILE (the shipped scenarios where none is named) as the profile service would.
 
-    Each thing that is wrong is a line on standard error with file, line and fix; exit code 2.
+    Each thing that is wrong is a line on standard error with file, line and fix; exit code 2. What
+    holds for no scenario, such as a budget for a tag that none has, is a warning there.
     """
     path = file or SHIPPED
     with Report("scenarios check", as_json=as_json, settings={"file": str(path)}) as report:
@@ -54,11 +56,15 @@ def check(as_json: bool, file: Path | None) -> None:
             for line in refused.lines:
                 click.echo(line, err=True)
             sys.exit(BAD_INPUT)
+        warnings = idle(book)
+        for warning in warnings:
+            click.echo(f"{path.name}: warning: {warning}", err=True)
         report.add(
             book_version=book.version,
             scenarios=[each.name for each in book.scenarios],
             segments=[each.name for each in book.segments],
             stages=[each.name for each in book.stages],
+            warnings=warnings,
         )
         report.text = "\n".join([_summary(path, book), *map(_line, book.scenarios)])
 

@@ -47,6 +47,32 @@ def test_each_thing_that_is_wrong_is_a_line_on_standard_error(
     assert lines[0].endswith("there is no fact cart_aded to begin with; did you mean cart_added?")
 
 
+def test_what_holds_for_no_scenario_is_a_warning(tmp_path: Path) -> None:
+    file = tmp_path / "spring.yaml"
+    file.write_text(
+        LEAST
+        + """    tags: [discount]
+policy:
+  budgets:
+    - {messages: 1, window: 24h}
+    - {messages: 1, window: 14d, tag: discount, channel: email}
+    - {messages: 1, window: 14d, tag: discuont}
+    - {messages: 1, window: 36h, channel: sms}
+  quiet_hours: {from: "21:00", to: "08:00", channels: [push, email]}
+"""
+    )
+    told = run("check", str(file), "--json")
+    assert told.exit_code == 0
+    warnings = [
+        "the budget of 1 in 14 days holds nothing back: no scenario has the tag discuont",
+        "the budget of 1 in 1.5 days holds nothing back: no scenario uses sms",
+        "quiet hours name the channel push, which no scenario uses",
+    ]
+    assert json.loads(told.stdout)["warnings"] == warnings
+    assert told.stderr.splitlines() == [f"spring.yaml: warning: {line}" for line in warnings]
+    assert json.loads(run("check", "--json").stdout)["warnings"] == []
+
+
 def test_a_file_that_is_not_there_is_one_line() -> None:
     told = run("check", "/nowhere/x.yaml")
     assert (told.exit_code, len(told.stderr.splitlines())) == (2, 1)

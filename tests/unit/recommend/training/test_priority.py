@@ -1,5 +1,6 @@
 """A training steps back behind other sessions, where nobody else is in its own."""
 
+import os
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ STEPS = (
     "import os; from services.recommend.training.priority import step_back; "
     f"step_back(7); {PRINTED}"
 )
+LOWERED = min(os.nice(0) + 7, 19)
+"""Tests themselves may run at a low priority."""
 grouped = pytest.mark.skipif(not OWN_GROUP.exists(), reason="this system groups no sessions")
 
 
@@ -29,14 +32,14 @@ def _printed(*command: str) -> str:
 
 @grouped
 def test_the_session_steps_back_with_the_process() -> None:
-    assert _printed(sys.executable, "-c", STEPS) == "7 7"
+    assert _printed(sys.executable, "-c", STEPS) == f"{LOWERED} {LOWERED}"
 
 
 @grouped
 def test_who_waits_for_it_in_its_session_is_no_hindrance() -> None:
     around = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
 
-    assert _printed(sys.executable, "-c", around, STEPS) == "7 7"
+    assert _printed(sys.executable, "-c", around, STEPS) == f"{LOWERED} {LOWERED}"
 
 
 @grouped
@@ -50,7 +53,7 @@ def test_others_in_the_session_keep_it_where_it_is() -> None:
         "    other.kill()\n"
     )
 
-    assert _printed(sys.executable, "-c", around, STEPS) == "7 0"
+    assert _printed(sys.executable, "-c", around, STEPS) == f"{LOWERED} 0"
 
 
 def test_the_benchmark_leaves_no_training_behind(tmp_path: Path) -> None:
