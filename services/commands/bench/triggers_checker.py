@@ -22,6 +22,8 @@ from services.commands.bench.triggers_record import INTERESTS, Entry, Gathered, 
 from services.commands.bench.triggers_rules import Limit, Rules
 
 IN_FLIGHT_MS: Final = 2_000
+ENDING_MS: Final = 10_000
+"""So much of the log's end may not have been folded when the run ended (real ms)."""
 OVERTAKEN: Final = "consent"
 """What a decision to send becomes where the log had a no before it."""
 EXAMPLES: Final = 5
@@ -40,7 +42,7 @@ class Sent:
 class Findings:
     """violations: by rule; in_flight: what was decided while the news was on its way; unmatched:
     messages without a decision, or two of one id; untold: decisions without their message, or with
-    another reason or time; examples: a few trigger ids by rule."""
+    another reason or time; examples: a few by rule, each with its trigger id first."""
 
     violations: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(BROKEN, 0)))
     in_flight: Counter[str] = field(default_factory=Counter)
@@ -53,10 +55,11 @@ class Findings:
         self.violations[rule] += 1
         self.show(rule, sent.verdict)
 
-    def show(self, rule: str, verdict: Verdict) -> None:
+    def show(self, rule: str, verdict: Verdict, detail: str = "") -> None:
         """As an example, unless there are enough."""
         if len(self.examples[rule]) < EXAMPLES:
-            self.examples[rule].append(verdict.trigger)
+            told = f"{verdict.trigger} {verdict.scenario} {verdict.reason} {detail}"
+            self.examples[rule].append(told.rstrip())
 
 
 def check(gathered: Gathered, rules: Rules) -> Findings:
@@ -94,25 +97,35 @@ def _matched(gathered: Gathered, findings: Findings) -> list[Sent]:
 
 
 def _check_told(gathered: Gathered, findings: Findings) -> None:
-    """Each verdict by what a subscriber heard of it."""
+    """Each verdict by what a subscriber heard of it. Profile tells them in the order of their
+    partition: what lies behind the last that was told had not been folded when the run ended."""
     ended = max([each.written_at for each in gathered.verdicts], default=0)
-    for verdict in gathered.verdicts:
-        told = gathered.unsaid.get(verdict.fact)
-        if verdict.verdict != "send":
-            right = told == (verdict.reason, verdict.retry_at)
+    told: dict[int, int] = {}
+    silent = []
+    for place, verdict in enumerate(gathered.verdicts):
+        if _was_told(verdict, gathered):
+            told[verdict.partition] = place
         else:
-            right = verdict.trigger in gathered.said or told == (OVERTAKEN, None)
-        if right:
-            continue
+            silent.append((place, verdict))
+    for place, verdict in silent:
+        heard = gathered.unsaid.get(verdict.fact)
         expires = verdict.expires_at
-        if verdict.written_at > ended - IN_FLIGHT_MS:
-            # The run ended before profile had folded it.
+        at_the_end = verdict.written_at > ended - ENDING_MS
+        if heard is None and at_the_end and place > told.get(verdict.partition, -1):
             findings.in_flight["told"] += 1
-        elif expires is not None and told is None and gathered.real(expires) <= _known_by(verdict):
+        elif expires is not None and heard is None and gathered.real(expires) <= _known_by(verdict):
             findings.in_flight["expired"] += 1
         else:
             findings.untold += 1
-            findings.show("untold", verdict)
+            late_ms = None if expires is None else gathered.real(expires) - verdict.written_at
+            findings.show("untold", verdict, f"{verdict.verdict} {heard} {late_ms} ms")
+
+
+def _was_told(verdict: Verdict, gathered: Gathered) -> bool:
+    heard = gathered.unsaid.get(verdict.fact)
+    if verdict.verdict != "send":
+        return heard == (verdict.reason, verdict.retry_at)
+    return verdict.trigger in gathered.said or heard == (OVERTAKEN, None)
 
 
 def _known_by(verdict: Verdict) -> int:

@@ -32,7 +32,7 @@ class Said:
 class Verdict:
     """A decision as `events` has it. fact: its id; at, retry_at, expires_at: business ms;
     decided_at: `at` in real ms; written_at: real ms by the log; seen: how many facts of the
-    customer's diary came before it in the log."""
+    customer's diary came before it in the log; partition: of `events`."""
 
     fact: str
     trigger: str
@@ -48,6 +48,7 @@ class Verdict:
     retry_at: int | None
     expires_at: int | None
     written_at: int
+    partition: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +111,22 @@ class Gathered:
         active = data.get("active", True)
         self.items[data["item"]].append((written_at, there if active else 0.0))
 
-    def event(self, fact: Mapping[str, Any], written_at: int) -> None:
-        """A record of `events`."""
+    def event(self, fact: Mapping[str, Any], written_at: int, partition: int = 0) -> None:
+        """A record of `events`, those of a partition in their order."""
         kind, customer = fact["type"], fact.get("customer")
         self.facts[kind] += 1
         if customer is None:
             return
         if kind == "message_decided":
-            self._verdict(fact, customer, written_at)
+            self._verdict(fact, customer, written_at, partition)
         elif kind == "arm_assigned":
             self._arm(customer, fact["experiment"], fact["arm"], fact["occurred_at"])
         elif kind in _NOTED:
             self._enter(customer, kind, fact, written_at)
 
-    def _verdict(self, fact: Mapping[str, Any], customer: str, written_at: int) -> None:
+    def _verdict(
+        self, fact: Mapping[str, Any], customer: str, written_at: int, partition: int
+    ) -> None:
         if fact["event_id"] in self.ids:
             return
         self.ids.add(fact["event_id"])
@@ -143,6 +146,7 @@ class Gathered:
                 retry_at=fact.get("retry_at"),
                 expires_at=fact.get("expires_at"),
                 written_at=written_at,
+                partition=partition,
             )
         )
 

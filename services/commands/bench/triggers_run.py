@@ -153,7 +153,7 @@ async def gather(settings: Settings) -> Gathered:
         elif record.value:
             _take_item(gathered, _decode(record.value), record.written_at)
     async for record in read_to_end(bootstrap, [named("events", namespace)]):
-        gathered.event(_decode(record.value), record.written_at)
+        gathered.event(_decode(record.value), record.written_at, record.partition)
     return gathered
 
 

@@ -244,6 +244,19 @@ def test_what_ended_with_the_run_or_with_its_life_is_told_beside() -> None:
     assert in_flight(log) == {"expired": 1}
 
 
+def test_the_end_of_a_partition_is_what_lies_behind_the_last_that_was_told() -> None:
+    log = Log()
+    log.send("cart", START, told=False)
+    (sent,) = log.gathered.verdicts
+    log.gathered.verdicts[0] = replace(sent, partition=1)
+    log.send("cart", START + 5 * DAY, customer="bob")
+    assert check(log.gathered, rules()).untold == 1, "no end of a run takes five days"
+    log.gathered.verdicts[0] = replace(sent, partition=1, written_at=sent.written_at + 119_000)
+    assert check(log.gathered, rules()).untold == 0
+    log.gathered.verdicts[0] = replace(sent, written_at=sent.written_at + 119_000)
+    assert check(log.gathered, rules()).untold == 1
+
+
 def test_sold_out_items_are_not_spoken_of() -> None:
     log = Log()
     log.item("lamp", 5, START - DAY)
