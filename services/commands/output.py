@@ -78,6 +78,7 @@ class Report:
         self.settings = dict(settings or {})
         self.results: dict[str, Any] = {}
         self.failed: list[str] = []
+        self._why: list[str] = []
         self.text: str | None = None
         """What people read instead of the plain list of keys, if a command sets it."""
         self._machine: dict[str, Any] = {"broker": None, "store": None}
@@ -87,10 +88,12 @@ class Report:
         """Keys of the result: anything that JSON can hold, msgspec structs and dataclasses."""
         self.results.update(results)
 
-    def check(self, name: str, holds: bool) -> None:
-        """A bound that the command itself checks: where it fails, the exit code is 1."""
+    def check(self, name: str, holds: bool, why: str = "") -> None:
+        """A bound that the command itself checks: where it fails, the exit code is 1, and `why`
+        is a line on standard error."""
         if not holds and name not in self.failed:
             self.failed.append(name)
+            self._why += [f"  {name}: {why}"] if why else []
 
     def machine(self, *, broker: str | None = None, store: str | None = None) -> None:
         """Which broker and which store the command ran on."""
@@ -136,7 +139,9 @@ class Report:
             return
         self._print()
         if self.failed:
-            click.echo(f"attune: failed: {', '.join(self.failed)}", err=True)
+            click.echo(
+                "\n".join([f"attune: failed: {', '.join(self.failed)}", *self._why]), err=True
+            )
             raise click.exceptions.Exit(BOUND_FAILED)
 
     def _print(self) -> None:

@@ -58,6 +58,19 @@ def test_a_failed_bound_exits_1_and_the_json_still_comes() -> None:
     assert "failed: balanced" in result.stderr
 
 
+def test_why_a_bound_failed_is_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    report = Report("example")
+    report.check("balanced", False)
+    report.check("p99", False, "120 ms, must be below 100 ms")
+    report.check("lift", True, "never told")
+    with pytest.raises(click.exceptions.Exit), report:
+        pass
+    assert capsys.readouterr().err.splitlines() == [
+        "attune: failed: balanced, p99",
+        "  p99: 120 ms, must be below 100 ms",
+    ]
+
+
 def test_bad_input_is_one_line_and_exit_2() -> None:
     result = run("--json", "--error", "input")
     assert result.exit_code == 2
