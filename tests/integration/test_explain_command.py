@@ -72,4 +72,22 @@ def test_what_waits_for_a_customer_is_told_and_nothing_of_anybody_else(run: Any)
     assert (unknown.exit_code, unknown.stdout) == (2, "")
     assert "bob" in unknown.stderr
     assert words.exit_code == 0
-    assert "cart_abandoned" in words.stdout
+    assert words.stdout.splitlines()[0].endswith(f"judged by scenarios shipped-1 of {SHIPPED}")
+    # At night it would wait for the morning.
+    assert "cart_abandoned: is decided in " in words.stdout
+
+
+def test_the_file_of_this_terminal_is_named_and_what_speaks_against_it(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remember(Settings.from_environment())
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        SHIPPED.read_text().replace("cart_abandoned", "cart_left").replace("-1", "-2", 1)
+    )
+    monkeypatch.setenv("ATTUNE_SCENARIOS", str(own))
+
+    answer = json.loads(run("--customer", "alice", "--json").stdout)
+
+    assert (answer["book"], answer["file"]) == ("shipped-2", str(own))
+    assert any("does not have: cart_abandoned" in each for each in answer["warnings"])

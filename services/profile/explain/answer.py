@@ -7,17 +7,20 @@ from services.profile.scenarios.book import Scalar
 
 
 class ConditionNow(Struct, frozen=True, kw_only=True):
-    """An expression as it stands. values: its variables now, null where nothing is known; holds:
-    null where it asks about the event or item, which there is not before it happens."""
+    """An expression as it stands at the time of the verdict. values: its variables, null where
+    nothing is known; depends_on: what of the moment it asks that is not known before it comes
+    (event, item, order, timer); holds: null where that decides."""
 
     text: str
     holds: bool | None
     values: dict[str, Scalar]
+    depends_on: list[str]
 
 
 class MomentNow(Struct, frozen=True, kw_only=True):
-    """A moment that waits for its time, or is held. attempt: of the verdict that comes next;
-    blocked_by: why it would be passed over or not be sent now, null where it would go."""
+    """A moment that waits for its time, or is held: all as of then. attempt: of the verdict that
+    comes next; blocked_by: why it would be passed over or not be sent, null where it would go;
+    depends_on: unless what is not known is against it; when: null where it was asked already."""
 
     state: str
     due: int
@@ -28,12 +31,16 @@ class MomentNow(Struct, frozen=True, kw_only=True):
     item: str
     blocked_by: str | None
     retry_at: int | None
+    when: ConditionNow | None
+    recheck: ConditionNow | None
     value: float | None
+    depends_on: list[str]
 
 
 class ScenarioNow(Struct, frozen=True, kw_only=True):
-    """One scenario. begins: what it waits for; blocked_by: why a moment that came now would not be
-    sent at once, null where it would; next: when its timer comes, where it is on one."""
+    """One scenario, as of now. begins: what it waits for; blocked_by: why a moment that came now
+    would not be sent at once, null where it would, or where that depends on the moment; depends_on:
+    on what of it; next: when its timer comes, where it is on one."""
 
     name: str
     begins: str
@@ -41,6 +48,8 @@ class ScenarioNow(Struct, frozen=True, kw_only=True):
     retry_at: int | None
     when: ConditionNow | None
     recheck: ConditionNow | None
+    value: float | None
+    depends_on: list[str]
     last_sent: int | None
     cooldown_until: int | None
     covered_until: int | None
@@ -86,11 +95,14 @@ class ChannelNow(Struct, frozen=True, kw_only=True):
 
 class Explained(Struct, frozen=True, kw_only=True):
     """One customer at `now`. holdout: arms by experiment; stretch: how much longer budgets'
-    windows are, for what was ignored lately; outbox: facts on their way to the log."""
+    windows are, for what was ignored lately; outbox: facts on their way to the log; version, file:
+    of the scenarios that it is judged by; warnings: why the service may do otherwise."""
 
     customer: str
     now: int
     version: str
+    file: str
+    warnings: list[str]
     zone: str
     local_time: str
     quiet_until: int | None

@@ -34,6 +34,9 @@ def command(customer: str, as_json: bool) -> None:
 
     Reads the live state, changes nothing. Prints of the customer only what decides: consents,
     messages so far, segments, and the variables that the scenarios read.
+
+    Judges by the file that ATTUNE_SCENARIOS names in this terminal, or by the shipped one; the
+    service's metric attune_profile_scenarios_info says by which version it goes itself.
     """
     settings = Settings.from_environment()
     with Report("scenarios explain", as_json=as_json, settings={}) as report:
@@ -45,7 +48,8 @@ def command(customer: str, as_json: bool) -> None:
 
 
 async def _explain(settings: Settings, customer: str) -> Explained:
-    book = load(Path(settings.scenarios or SHIPPED))
+    file = Path(settings.scenarios or SHIPPED)
+    book = load(file)
     identity = await _load(settings, customer)
     learned = Learned(settings.models)
     with suppress(AttuneError):
@@ -56,7 +60,7 @@ async def _explain(settings: Settings, customer: str) -> Explained:
         predict=learned.predict,
         refill_days=learned.refill_days,
     )
-    return explain(identity, book, around, settings.clock.now_ms())
+    return explain(identity, book, around, settings.clock.now_ms(), str(file))
 
 
 async def _load(settings: Settings, customer: str) -> Identity:

@@ -13,25 +13,40 @@ HOUR_MS: Final = 60 * MINUTE_MS
 DAY_MS: Final = 24 * HOUR_MS
 
 
+_MEANINGS: Final = {
+    "covered": "one was refused already as the scenario cools down",
+    "not_worth_it": "less than it costs in goodwill",
+    "out_of_stock": "what it is about cannot be bought",
+    "paused": "the customer does not want to be profiled",
+}
+"""Of reasons that do not explain themselves."""
+
+
 def words(found: Explained) -> str:
-    """The whole answer as lines: first what is near, then the customer, then everything else."""
-    near = [scenario for scenario in found.scenarios if scenario.moments]
-    rest = [scenario for scenario in found.scenarios if not scenario.moments]
+    """The whole answer as lines: first the customer, then what is near, then everything else."""
+    near = [(moment, one.name) for one in found.scenarios for moment in one.moments]
+    near.sort(key=lambda each: each[0].due)
     return "\n".join(
         [
             *_customer(found),
             "",
-            "near firing" if near else "nothing is near firing",
-            *(line for scenario in near for line in _near(scenario, found.now)),
+            "near firing, each judged as of its time and as if alone"
+            if near
+            else "nothing is near firing",
+            *(line for moment, name in near for line in _near(name, moment, found.now)),
             "",
-            "if its moment came now",
-            *(line for scenario in rest for line in _far(scenario, found.now)),
+            "the others, if their moments came now to the profile as it stands "
+            "(what begins one may change that)",
+            *(line for one in found.scenarios if not one.moments for line in _far(one)),
         ]
     )
 
 
 def _customer(found: Explained) -> Iterator[str]:
-    yield f"customer {found.customer} at {_time(found.now)}, scenarios {found.version}"
+    judged = f"{found.version} of {found.file}" if found.file else found.version
+    yield f"customer {found.customer} at {_time(found.now)}, judged by scenarios {judged}"
+    for warning in found.warnings:
+        yield f"  beware        {warning}"
     yield f"  local time    {found.local_time} ({found.zone})" + (
         f", quiet until {_time(found.quiet_until)}" if found.quiet_until else ""
     )
@@ -76,48 +91,69 @@ def _budget(budget: BudgetNow, now: int) -> str:
     )
 
 
-def _near(scenario: ScenarioNow, now: int) -> Iterator[str]:
-    for moment in scenario.moments:
-        yield f"  {scenario.name}: {_moment(moment, now)}"
-    yield from _conditions(scenario)
-
-
-def _moment(moment: MomentNow, now: int) -> str:
-    about = " ".join(name for name in (moment.subject, moment.item) if name)
+def _near(name: str, moment: MomentNow, now: int) -> Iterator[str]:
+    about = " ".join(dict.fromkeys(each for each in (moment.subject, moment.item) if each))
     due = f"in {_span(moment.due - now)}" if moment.due > now else "now"
     verb = "is asked again" if moment.state == "held" else "is decided"
-    then = "would be sent" if moment.blocked_by is None else f"held back by {moment.blocked_by}"
-    if moment.blocked_by is not None and moment.retry_at is not None:
-        then += f" until {_time(moment.retry_at)}"
-    return f"{verb} {due}{f' ({about})' if about else ''}: {then}"
+    yield f"  {name}: {verb} {due}{f' ({about})' if about else ''}: {_verdict(moment)}"
+    yield from _conditions(moment)
 
 
-def _far(scenario: ScenarioNow, now: int) -> Iterator[str]:
-    then = "would be sent" if scenario.blocked_by is None else f"held back by {scenario.blocked_by}"
-    if scenario.blocked_by is not None and scenario.retry_at is not None:
-        then += f" until {_time(scenario.retry_at)}"
+def _far(scenario: ScenarioNow) -> Iterator[str]:
     due = "" if scenario.next is None else f", due {_time(scenario.next)}"
-    yield f"  {scenario.name} (on {scenario.begins}{due}): {then}"
+    never = scenario.begins.startswith("timer ") and scenario.next is None
+    verdict = "no time for it is known; then " if never else ""
+    yield f"  {scenario.name} (on {scenario.begins}{due}): {verdict}{_verdict(scenario)}"
     if scenario.cooldown_until is not None:
         yield f"    cools down until {_time(scenario.cooldown_until)}"
     yield from _conditions(scenario)
 
 
-def _conditions(scenario: ScenarioNow) -> Iterator[str]:
-    for name, condition in (("when", scenario.when), ("recheck", scenario.recheck)):
-        if condition is not None:
-            holds = {True: "holds", False: "does not hold", None: "asks about the moment"}
-            values = ", ".join(
-                f"{key} = {_value(value)}" for key, value in condition.values.items()
-            )
-            yield f"    {name} {holds[condition.holds]}: {condition.text}"
-            if values:
-                yield f"      {values}"
+def _verdict(judged: MomentNow | ScenarioNow) -> str:
+    """What would come of it, and why."""
+    reason, retry_at = judged.blocked_by, judged.retry_at
+    depends = "depends on " + " and ".join(f"the {each}" for each in judged.depends_on)
+    if reason is None:
+        return depends if judged.depends_on else "would be sent"
+    asked = {"when": judged.when, "recheck": judged.recheck}.get(reason)
+    if asked is not None:
+        return f"held back by {reason}: {asked.text}"
+    if reason == "moved":
+        comes = "does not come any more" if retry_at is None else f"comes at {_time(retry_at)} now"
+        return f"held back by moved: its timer {comes}"
+    said = f"held back by {reason}"
+    if reason in _MEANINGS:
+        said += f" ({_MEANINGS[reason]})"
+    if retry_at is not None:
+        said += f" until {_time(retry_at)}"
+        if judged.depends_on:
+            said += f", then {depends}"
+    return said
+
+
+def _conditions(judged: MomentNow | ScenarioNow) -> Iterator[str]:
+    for name, condition in (("when", judged.when), ("recheck", judged.recheck)):
+        if condition is None:
+            continue
+        if condition.holds is None:
+            on = " and ".join(f"the {each}" for each in condition.depends_on)
+            yield f"    {name} depends on {on}: {condition.text}"
+        elif judged.blocked_by != name:
+            yield f"    {name} {'holds' if condition.holds else 'does not hold'}: {condition.text}"
+        values = [
+            f"{key} = {_value(value)}"
+            for key, value in condition.values.items()
+            if key.partition(".")[0] not in condition.depends_on
+        ]
+        if values:
+            yield f"      {', '.join(values)}"
 
 
 def _value(value: Scalar) -> str:
     if value is None:
         return "unknown"
+    if isinstance(value, str):
+        return repr(value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -100,7 +100,8 @@ def test_conditions_come_with_the_values_of_their_variables() -> None:
     assert recheck.values == {"profile.cart_items": 1.0, "profile.orders": 0.0}
     when = of(answer, "browse_abandoned").when
     assert when is not None
-    assert when.holds is None
+    assert when.holds is False
+    assert when.depends_on == ["event"]
     assert when.values == {"event.item": None, "profile.cart_items": 1.0}
     gone = of(answer, "gone").recheck
     assert gone is not None
@@ -120,6 +121,7 @@ def test_budgets_cool_downs_and_holds_come_with_the_time_they_end() -> None:
     found.fold(viewed(2, NOW + 2 * HOUR), bought(3, NOW + 2 * HOUR, "lamp"))
     found.fold(viewed(4, NOW + 2 * HOUR, "rug"))
     decide(found, NOW + 4 * HOUR)
+    found.fold(carted(5, NOW + 5 * HOUR))
 
     answer = explained(found, NOW + 5 * HOUR)
 
@@ -138,7 +140,8 @@ def test_budgets_cool_downs_and_holds_come_with_the_time_they_end() -> None:
 
 def test_quiet_hours_are_told_by_the_customers_clock() -> None:
     zone = facts.TraitsSet(**base(2, NOW), traits={"timezone": "Asia/Tokyo"})
-    answer = explained(customer(carted(1, NOW), zone), NOW + 5 * HOUR)
+    before = bought(3, NOW - 10 * DAY)
+    answer = explained(customer(before, carted(1, NOW), zone), NOW + 5 * HOUR)
 
     # 08:53 in UTC and 17:53 in Tokyo, and five hours later.
     assert answer.zone == "Asia/Tokyo"
@@ -152,7 +155,7 @@ def test_consent_is_told_by_purpose_and_channel() -> None:
     denied = facts.ConsentChanged(
         **base(1, NOW), purpose="marketing", granted=False, channel="email"
     )
-    answer = explained(customer(denied, carted(2, NOW)), NOW)
+    answer = explained(customer(denied, viewed(2, NOW)), NOW)
 
     assert {(one.channel, one.allowed) for one in answer.consents} == {
         ("email", False),
