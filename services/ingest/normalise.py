@@ -13,6 +13,7 @@ from services.ingest.identity import Claim, read_id, settle
 from services.ingest.json_object import read_object
 from services.ingest.reasons import Reason, refuse
 from services.ingest.typed import split_extra, to_fact
+from shared.advice import did_you_mean
 from shared.errors import EventRefused
 from shared.events import (
     FACT_TYPES,
@@ -32,6 +33,13 @@ MAX_BYTES: Final = {CLICKSTREAM.name: 32 * 1024, PURCHASES.name: 512 * 1024}
 
 ORDER_TYPES: Final = frozenset({"purchased", "refunded"})
 """Facts whose raw events belong on `purchases`; all others on `clickstream`."""
+
+_BEGINS: Final = {
+    name: tuple(word[:4] for word in name.split("_") if len(word) >= 4)
+    for name in sorted(INPUT_TYPES)
+}
+"""How words of each type begin. Only types that share one with an unknown type are compared with
+it: a shop may send a wrong type with each of its events, and comparing is slow."""
 
 
 def normalise(
@@ -122,7 +130,9 @@ def outline(value: bytes | None, headers: Headers = ()) -> Outline:
 def _unknown(kind: str) -> EventRefused:
     if kind in FACT_TYPES:
         return refuse(Reason.SYSTEM_TYPE_REFUSED, "type: only Attune itself states this fact")
-    return refuse(Reason.UNKNOWN_TYPE, "type: no fact has this name")
+    like = [name for name, begins in _BEGINS.items() if any(begin in kind for begin in begins)]
+    fix = did_you_mean(kind, like)
+    return refuse(Reason.UNKNOWN_TYPE, f"type: no fact has this name{fix and '; '}{fix}")
 
 
 def _settled_kind(draft: Draft, claim: Claim) -> str:

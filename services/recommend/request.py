@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from shared.advice import with_advice
 from shared.catalogue import Objective, Share
 from shared.errors import InvalidInput
 from shared.events import Id, Label
@@ -138,7 +139,8 @@ def decode_body(body: bytes, decoder: "msgspec.json.Decoder[_Asked]") -> _Asked:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise InvalidInput(_naming_filter(str(error), body)) from None
+        message = with_advice(str(error), decoder.type)
+        raise InvalidInput(_naming_filter(message, body)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"the body is not JSON: {error}") from None
     except RecursionError:
@@ -172,7 +174,7 @@ def read_query(
     try:
         return msgspec.convert(fields, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise InvalidInput(str(error)) from None
+        raise InvalidInput(with_advice(str(error), kind)) from None
 
 
 def _naming_filter(message: str, body: bytes) -> str:

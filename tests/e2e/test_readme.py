@@ -51,7 +51,7 @@ async def run(*command: str, **variables: str) -> str:
 async def test_the_commands_of_the_readme_work(servers: Servers, tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         missing("no curl on PATH")
-    event, offers, batch, similar = blocks("sh", "curl")
+    event, offers, anonymous, batch, similar = blocks("sh", "curl")
     (segment,) = blocks("python", "segment.analytics")
     async with running_system(tmp_path, servers) as system:
         # the shop of the demo, which a newcomer types this into
@@ -69,6 +69,7 @@ async def test_the_commands_of_the_readme_work(servers: Servers, tmp_path: Path)
                 if seen == 2 and len(answer["items"]) == 3:
                     break
                 await asyncio.sleep(0.1)
+        stranger = json.loads(await run("bash", "-c", adapted(anonymous, system), KEY=key))
         page = json.loads(await run("bash", "-c", adapted(batch, system), KEY=key))["placements"]
         like = json.loads(await run("bash", "-c", adapted(similar, system), KEY=key))
     offered = [item["id"] for placed in page for item in placed["items"]]
@@ -77,3 +78,4 @@ async def test_the_commands_of_the_readme_work(servers: Servers, tmp_path: Path)
     assert len(like["items"]) == 3
     assert "item-0001" not in [item["id"] for item in like["items"]]
     assert answer["fallback"] != "no_profile"
+    assert len(stranger["items"]) == 3

@@ -125,6 +125,7 @@ PURE = (
     "services/recommend/training/lifetime.py",
     "services/recommend/training/outcomes.py",
     "services/recommend/training/promotion.py",
+    "shared/advice.py",
     "shared/archive_columns.py",
     "shared/archive_rows.py",
     "shared/catalogue.py",

@@ -17,7 +17,7 @@ from services.profile.scenarios.scalar_shapes import (
     scalar,
 )
 from services.profile.scenarios.shapes import ListOf, mapping
-from services.profile.scenarios.typed import did_you_mean
+from shared.advice import did_you_mean
 from shared.events import INPUT_TYPES
 
 ITEM_CHANGED: Final = "item_changed"

@@ -43,9 +43,9 @@ from services.profile.scenarios.typed import (
     Input,
     Typed,
     Wrong,
-    did_you_mean,
 )
 from services.profile.scenarios.variable import UNKNOWN, Variable
+from shared.advice import did_you_mean
 
 ORDERS: Final = frozenset(["<", "<=", ">", ">="])
 MOST_CODE: Final = 20_000

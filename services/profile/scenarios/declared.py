@@ -197,7 +197,9 @@ PAYLOAD: Final = Object(
             True,
         ),
         "n": Field(
-            Number(1, MOST_ITEMS, whole=True, why=": a message holds no more"), "how many", True
+            Number(1, MOST_ITEMS, whole=True, why=": a message holds no more"),
+            "how many it ranks, after what the moment is about: an item and 3 more with `n: 3`",
+            True,
         ),
     },
 )
@@ -228,7 +230,7 @@ SCENARIO: Final = Object(
         "holdout": Field(_SHARE, "share of customers who never get this one"),
         "style": Field(Text("[A-Za-z0-9_.-]+", "a word", 64), "for the marketing tool"),
         "priority": Field(Number(0, 100, whole=True), "for the marketing tool; 50 if left out"),
-        "payload": Field(PAYLOAD, "the items to show"),
+        "payload": Field(PAYLOAD, "the items to show besides what the moment is about"),
     },
 )
 FILE: Final = Object(

@@ -33,8 +33,8 @@ from services.profile.scenarios.expressions import Expression, Failed, compiled,
 from services.profile.scenarios.nodes import composed
 from services.profile.scenarios.problems import BookRefused, Place, Problem
 from services.profile.scenarios.shapes import Written
-from services.profile.scenarios.typed import did_you_mean
 from services.profile.scenarios.variables import Scope
+from shared.advice import did_you_mean
 
 STAGES_OWN: Final = frozenset(["profile.stage", "profile.days_in_stage"])
 SEGMENTS_OWN: Final = STAGES_OWN | {"profile.segments"}

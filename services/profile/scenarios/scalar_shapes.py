@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 
 from services.profile.scenarios.nodes import MappingNode, Node, ScalarNode, kind_of, line_of
 from services.profile.scenarios.problems import Place
-from services.profile.scenarios.typed import did_you_mean
+from shared.advice import did_you_mean
 
 Json = dict[str, Any]
 T_co = TypeVar("T_co", covariant=True)

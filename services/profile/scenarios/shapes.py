@@ -19,7 +19,7 @@ from services.profile.scenarios.nodes import (
 )
 from services.profile.scenarios.problems import Place
 from services.profile.scenarios.scalar_shapes import NAME, Json, Shape, scalar
-from services.profile.scenarios.typed import did_you_mean
+from shared.advice import did_you_mean
 
 T = TypeVar("T")
 

@@ -1,7 +1,6 @@
 """What typing an expression works with and gives: kinds, functions, typed parts. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from services.profile.scenarios.variable import Variable
@@ -70,9 +69,3 @@ HINTS: Final[Mapping[str, str]] = {
     "map": "use filter(), exists() or all()",
 }
 """What to write in place of what other kinds of CEL, or of YAML, know."""
-
-
-def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
-    """The nearest known word as a fix."""
-    near = get_close_matches(word, sorted(known), n=1, cutoff=0.6)
-    return f"did you mean {near[0]}?" if near else otherwise

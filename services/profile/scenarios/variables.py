@@ -6,8 +6,9 @@ from typing import Final, NamedTuple
 
 from services.profile.scenarios import contact_variables, moment_variables, profile_variables
 from services.profile.scenarios.book import OnFact, OnItem, OnTimer, Scalar
-from services.profile.scenarios.typed import HINTS, did_you_mean
+from services.profile.scenarios.typed import HINTS
 from services.profile.scenarios.variable import Moment, Variable
+from shared.advice import did_you_mean
 from shared.events import FACT_TYPES, Fact, ItemFact, OrderFact
 
 ALL: Final = (

@@ -95,6 +95,20 @@ def test_reason(value: Any, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "fix"),
+    [
+        ("opened", "; did you mean message_opened?"),
+        ("wishlist_add", "; did you mean wishlist_added?"),
+        ("com.example.wishlist_add", "; did you mean wishlist_added?"),
+        ("teleported_by_magic", ""),
+        ("opened" * 1_000, ""),
+    ],
+)
+def test_an_unknown_type_that_is_close_to_a_known_one_says_so(kind: str, fix: str) -> None:
+    assert str(refusal(GOOD | {"type": kind})) == f"type: no fact has this name{fix}"
+
+
+@pytest.mark.parametrize(
     ("change", "reason"),
     [
         ({"total": -5}, "negative_price"),

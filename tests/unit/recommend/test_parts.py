@@ -16,8 +16,9 @@ from services.recommend.decision_ids import DecisionIds
 from services.recommend.evaluation.scores import Ranks, interval
 from services.recommend.experiment import arm_of
 from services.recommend.learning import IDLE_MS, Learned, lesson
+from services.recommend.listing_requests import batch_decoder
 from services.recommend.numbers import NO_ITEM, ItemNumbers
-from services.recommend.request import parse_body, parse_query
+from services.recommend.request import decode_body, parse_body, parse_query
 from services.recommend.statistics import ItemStatistics, joined, parse_bucket
 from shared.catalogue import ItemChanged
 from shared.errors import InvalidInput
@@ -69,6 +70,38 @@ def test_decision_ids_ascend_even_when_the_clock_steps_back() -> None:
 def test_bad_bodies_are_refused_and_the_field_is_named(body: bytes, said: str) -> None:
     with pytest.raises(InvalidInput, match=said.replace("$", r"\$")):
         parse_body(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "fix"),
+    [
+        (b'{"anonymous_id":"v1"}', "unknown field `anonymous_id`; did you mean anonymous?"),
+        (b'{"context":{"contry":"DE"}}', "at `$.context`; did you mean country?"),
+        (b'{"filters":{"price":{"atmost":5}}}', "at `$.filters.price`; did you mean at_most?"),
+        (b'{"language":"de"}', "Invalid enum value 'de' - at `$.language`; there are en, ru"),
+        (b'{"objective":"sales"}', "; there are click, conversion, margin, revenue"),
+    ],
+)
+def test_what_was_meant_is_told(body: bytes, fix: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_body(body)
+    assert str(caught.value).endswith(fix)
+
+
+def test_other_requests_are_told_by_their_own_fields() -> None:
+    with pytest.raises(InvalidInput, match=r"`\$\.placements\[0\]`; did you mean placement\?"):
+        decode_body(b'{"placements":[{"placment":"home"}]}', batch_decoder)
+    with pytest.raises(InvalidInput, match="did you mean anonymous"):
+        parse_query([("anonymous_id", "v1")])
+    with pytest.raises(InvalidInput, match="there are en, ru"):
+        parse_query([("language", "de")])
+
+
+@pytest.mark.parametrize("name", ["colour", "x" * 20_000, "x` - at `$.context.country"])
+def test_nothing_is_suggested_where_nothing_is_close(name: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_body(json.dumps({name: 1}).encode())
+    assert "did you mean" not in str(caught.value)
 
 
 def test_queries() -> None:
