@@ -5,13 +5,12 @@ clock that makes three days of business pass in a minute.
 """
 
 import asyncio
-import shlex
 import signal
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,8 +21,9 @@ from tqdm import tqdm
 from services.commands.output import CommandFailed, Report, json_option
 from services.local.examples import read_examples
 from services.local.report import render
-from services.local.servers import Servers, environment
+from services.local.servers import Servers
 from services.local.shop import Progress, run_shop
+from services.local.staying import stay
 from services.local.system import (
     Ports,
     System,
@@ -31,6 +31,7 @@ from services.local.system import (
     private_settings,
     running_system,
 )
+from services.profile.scenarios.main import load_or_exit
 from services.profile.verify.check import Verification, verify, wait_until_drained
 from services.simulator.world import WORLDS, build
 from shared.clock import Clock, real_now_ms
@@ -63,6 +64,7 @@ class Plan:
     world: str
     file: Path | None
     ports: Ports
+    scenarios: Path | None = None
 
     @property
     def demanding(self) -> bool:
@@ -93,6 +95,13 @@ class Plan:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the JSON there too.",
 )
+@click.option(
+    "--scenarios",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="ATTUNE_SCENARIOS",
+    show_envvar=True,
+    help="A scenarios file of your own, checked before anything starts. [default: the shipped one]",
+)
 @click.option("--collector-port", type=click.IntRange(1, 65_535), help="[default: a free one]")
 @click.option("--recommend-port", type=click.IntRange(1, 65_535), help="[default: a free one]")
 @json_option
@@ -102,6 +111,7 @@ def command(
     seed: int,
     world: str,
     file: Path | None,
+    scenarios: Path | None,
     collector_port: int | None,
     recommend_port: int | None,
     as_json: bool,
@@ -112,19 +122,29 @@ def command(
     own that is removed at the end. Exit 1 when an event is not accounted for or, in the default
     world with at least 60 seconds, when speed, freshness or lift miss their bounds.
     """
-    plan = Plan(seconds, keep, seed, world, file, Ports(collector_port, recommend_port))
-    settings = {"seconds": seconds, "world": world, "speed": SPEED}
+    ports = Ports(collector_port, recommend_port)
+    plan = Plan(seconds, keep, seed, world, file, ports, scenarios)
+    named = None if scenarios is None else str(scenarios)
+    settings = {"seconds": seconds, "world": world, "speed": SPEED, "scenarios": named}
     with Report("local", as_json=as_json, seed=seed, settings=settings) as report:
         if file is not None and not file.absolute().parent.is_dir():
             raise InvalidInput(f"--report: there is no folder {file.absolute().parent}")
         plan.ports.check()
+        if scenarios is not None:
+            report.say(f"scenarios {scenarios}, version {load_or_exit(scenarios).version}")
         with _interruptible(), tempfile.TemporaryDirectory(prefix="attune-local-") as name:
             folder = Path(name)
-            clock = Clock(real_now_ms(), OPENING, SPEED)
             report.say("starting the broker and the store")
-            with embedded_servers(folder, private_settings(folder, clock)) as servers:
+            with embedded_servers(folder, _settings(plan, folder)) as servers:
                 report.machine(broker=servers.broker, store=servers.store)
                 asyncio.run(_run(plan, folder, servers, report))
+
+
+def _settings(plan: Plan, folder: Path) -> Settings:
+    settings = private_settings(folder, Clock(real_now_ms(), OPENING, SPEED))
+    if plan.scenarios is None:
+        return settings
+    return replace(settings, scenarios=str(plan.scenarios.absolute()))
 
 
 @contextmanager
@@ -171,7 +191,7 @@ async def _run(plan: Plan, folder: Path, servers: Servers, report: Report) -> No
         examples = await read_examples(system, shop["customers"], titles)
         _conclude(plan, report, system, shop, verified, examples)
         if plan.keep:
-            await _stay(report, system)
+            await stay(report, system)
 
 
 def _conclude(
@@ -227,34 +247,6 @@ def _check_below(report: Report, name: str, value: float | None, bound: float) -
     measured = "nothing was measured" if value is None else f"{value:,.0f} ms"
     why = f"{measured}, must be below {bound:g} ms: a matter of speed, as on a machine full of work"
     report.check(name, value is not None and value < bound, why)
-
-
-async def _stay(report: Report, system: System) -> None:
-    """Stays up until Ctrl-C or SIGTERM, or until a service dies."""
-    if report.text is not None and not report.as_json:
-        report.say(report.text)
-        report.text = "stopped"
-    report.say(f"keys of this run: server {system.keys.server}, browser {system.keys.browser}")
-    report.say(f"\nfor commands in another terminal:\n{_exports(system.settings)}\n")
-    days = SPEED / 1_440
-    report.say(f"its clock runs on, {days:g} days a minute: send events without occurred_at")
-    report.say("all stays up until Ctrl-C")
-    try:
-        while True:
-            system.processes.check()
-            await asyncio.sleep(0.5)
-    except asyncio.CancelledError:
-        report.say("stopping")
-
-
-def _exports(settings: Settings) -> str:
-    """What a shell is told so that `attune` finds this system: all that is no default."""
-    defaults = environment(Settings())
-    return "\n".join(
-        f"export {name}={shlex.quote(value)}"
-        for name, value in environment(settings).items()
-        if value != defaults[name]
-    )
 
 
 class _Live:

@@ -23,6 +23,7 @@ def render(results: Results, *, up: bool = False) -> str:
     ]
     if up:
         parts += [_heading("Addresses"), table(list(results["endpoints"].items()))]
+        parts.append("  each service also has /health/ready and /metrics")
     return "\n".join(parts)
 
 

@@ -47,16 +47,21 @@ class System:
     settings: Settings
     collector: str
     recommend: str
+    ingest: str
+    profile: str
     keys: Keys
     processes: Processes
     servers: Servers
 
     @property
     def endpoints(self) -> dict[str, str]:
-        """The key `endpoints` of CLI.md."""
+        """What the report names: the services, all with `/health/ready` and `/metrics`, and what
+        they stand on."""
         return {
             "collector": self.collector,
             "recommend": self.recommend,
+            "ingest": self.ingest,
+            "profile": self.profile,
             "kafka": self.settings.bootstrap,
             "redis": self.settings.redis,
         }
@@ -153,7 +158,7 @@ async def running_system(
     }
     async with Processes.open(folder / "logs") as processes:
         await processes.start_all(*(attune(name, everything, base[name]) for name in SERVICES))
-        yield System(settings, base["collector"], base["recommend"], keys, processes, servers)
+        yield System(settings, **base, keys=keys, processes=processes, servers=servers)
 
 
 def _fixed(ports: Ports) -> dict[str, int]:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.e2e.running import running
+from tests.fixtures.servers import SCENARIOS
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc"),
@@ -48,7 +49,7 @@ def test_a_run_reports_what_scripts_rely_on_and_leaves_nothing(tmp_path: Path) -
     assert {"shown", "converted"} == set(conversion["personalised"]) == set(conversion["random"])
     assert conversion["random"]["shown"] > 0
     assert len(conversion["ci95"]) == 2
-    assert set(report["endpoints"]) == {"collector", "recommend", "kafka", "redis"}
+    assert {"collector", "recommend", "kafka", "redis"} <= set(report["endpoints"])
     assert all(example["offers"] and example["profile"] for example in report["examples"])
     assert report["simulator"]["errors"] == {}
 
@@ -106,13 +107,18 @@ def test_a_port_in_use_is_told_in_one_line() -> None:
 
 
 def test_keep_stays_up_after_the_report(tmp_path: Path) -> None:
-    file = tmp_path / "report.json"
+    file, scenarios = tmp_path / "report.json", tmp_path / "mine.yaml"
+    scenarios.write_text(SCENARIOS.read_text().replace("version: test-1", "version: mine-1"))
     arguments = ("--seconds", "3", "--world", "null", "--keep", "--json", "--report", str(file))
-    with running("local", *arguments) as run:
-        run.wait_for("stays up until", 90)
+    with running("local", *arguments, "--scenarios", str(scenarios)) as run:
+        said = run.wait_for("stays up until", 90)
         endpoints = json.loads(file.read_text())["endpoints"]
-        for name in ("collector", "recommend"):
+        for name in ("collector", "recommend", "ingest", "profile"):
             assert httpx.get(endpoints[name] + "/health/ready", timeout=5).status_code == 200
+        assert f"profile {endpoints['profile']}, ingest {endpoints['ingest']}" in said
+        assert f"export ATTUNE_SCENARIOS={scenarios}\n" in said
+        metrics = httpx.get(endpoints["profile"] + "/metrics", timeout=5).text
+        assert 'attune_profile_scenarios_info{version="mine-1"} 1.0' in metrics
         run.signal(signal.SIGINT)
         code, output, errors = run.finish(30)
         assert code == 0, errors

@@ -50,12 +50,7 @@ def check(as_json: bool, file: Path | None) -> None:
     """
     path = file or SHIPPED
     with Report("scenarios check", as_json=as_json, settings={"file": str(path)}) as report:
-        try:
-            book = load(path)
-        except BookRefused as refused:
-            for line in refused.lines:
-                click.echo(line, err=True)
-            sys.exit(BAD_INPUT)
+        book = load_or_exit(path)
         warnings = idle(book)
         for warning in warnings:
             click.echo(f"{path.name}: warning: {warning}", err=True)
@@ -67,6 +62,16 @@ def check(as_json: bool, file: Path | None) -> None:
             warnings=warnings,
         )
         report.text = "\n".join([_summary(path, book), *map(_line, book.scenarios)])
+
+
+def load_or_exit(path: Path) -> Book:
+    """The book of a file. A bad one: its problems go to standard error, and exit code 2."""
+    try:
+        return load(path)
+    except BookRefused as refused:
+        for line in refused.lines:
+            click.echo(line, err=True)
+        sys.exit(BAD_INPUT)
 
 
 @click.command("schema")

@@ -94,6 +94,7 @@ def test_the_report_shows_balance_speed_lift_and_reasons() -> None:
         "truly likes shoes and bags",
         "likes category shoes",
         "http://127.0.0.1:2",
+        "/metrics",
     ):
         assert expected in text
 
