@@ -97,7 +97,7 @@ class Plan:
 )
 @click.option(
     "--scenarios",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path),
     envvar="ATTUNE_SCENARIOS",
     show_envvar=True,
     help="A scenarios file of your own, checked before anything starts. [default: the shipped one]",

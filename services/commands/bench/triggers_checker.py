@@ -22,8 +22,8 @@ from services.commands.bench.triggers_record import INTERESTS, Entry, Gathered, 
 from services.commands.bench.triggers_rules import Limit, Rules
 
 IN_FLIGHT_MS: Final = 2_000
-ENDING_MS: Final = 10_000
-"""So much of the log's end may not have been folded when the run ended (real ms)."""
+FOLDED_MS: Final = 10_000
+"""So long a profile process on a machine full of work may take to fold a verdict (real ms)."""
 OVERTAKEN: Final = "consent"
 """What a decision to send becomes where the log had a no before it."""
 EXAMPLES: Final = 5
@@ -110,10 +110,12 @@ def _check_told(gathered: Gathered, findings: Findings) -> None:
     for place, verdict in silent:
         heard = gathered.unsaid.get(verdict.fact)
         expires = verdict.expires_at
-        at_the_end = verdict.written_at > ended - ENDING_MS
+        at_the_end = verdict.written_at > ended - FOLDED_MS
         if heard is None and at_the_end and place > told.get(verdict.partition, -1):
             findings.in_flight["told"] += 1
-        elif expires is not None and heard is None and gathered.real(expires) <= _known_by(verdict):
+        elif (
+            heard is None and expires is not None and _ends_at_once(gathered.real(expires), verdict)
+        ):
             findings.in_flight["expired"] += 1
         else:
             findings.untold += 1
@@ -121,15 +123,17 @@ def _check_told(gathered: Gathered, findings: Findings) -> None:
             findings.show("untold", verdict, f"{verdict.verdict} {heard} {late_ms} ms")
 
 
+def _ends_at_once(expires: int, verdict: Verdict) -> bool:
+    """Whether its life may have ended before profile had folded it (real ms): what comes out of
+    the log after that is not said any more."""
+    return expires <= verdict.written_at + FOLDED_MS
+
+
 def _was_told(verdict: Verdict, gathered: Gathered) -> bool:
     heard = gathered.unsaid.get(verdict.fact)
     if verdict.verdict != "send":
         return heard == (verdict.reason, verdict.retry_at)
     return verdict.trigger in gathered.said or heard == (OVERTAKEN, None)
-
-
-def _known_by(verdict: Verdict) -> int:
-    return verdict.written_at + IN_FLIGHT_MS
 
 
 def _free(sent: Sent, rules: Rules) -> bool:
