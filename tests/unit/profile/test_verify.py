@@ -34,7 +34,7 @@ async def test_what_is_lost_and_what_counts_twice_is_told_by_customer() -> None:
         folded("c:other", *story[:2], carted(3, NOW + 2, "rug")),
     ]
     assert await store.save(live) == []
-    found = await compare(replay, store.load, store.views)
+    found = await compare(replay, store.load, store.views, set())
     assert (found.customers, found.equal, found.different) == (5, 1, 4)
     assert (found.lost, found.applied_twice) == (1 + len(story), 2)
     assert found.first_differences == [
@@ -64,3 +64,32 @@ async def test_a_rebuild_that_ends_while_the_log_is_read_makes_no_difference(
     monkeypatch.setattr(check, "read_log", read_log)
     monkeypatch.setattr(check, "live_store", live_store)
     assert (await verify(base_settings)).different == 0
+
+
+async def test_who_moves_on_between_the_log_and_the_store_is_compared_again(
+    base_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else at each reading: nobody differs at all of them but who is short of a fact."""
+    store = FakeProfileStore()
+    keys = [f"c:{number}" for number in range(check.ATTEMPTS + 2)]
+    await store.save([folded("c:short"), *(folded(key, viewed(1)) for key in keys)])
+    read = 0
+
+    async def read_log(*_: Any) -> Replay:
+        nonlocal read
+        replay = Replay()
+        replay.identities |= {key: folded(key, viewed(1)) for key in ["c:short", *keys]}
+        replay.facts = read
+        replay.identities[keys[read]] = folded(keys[read])
+        read += 1
+        return replay
+
+    async def live_store(*_: Any) -> FakeProfileStore:
+        return store
+
+    monkeypatch.setattr(check, "read_log", read_log)
+    monkeypatch.setattr(check, "live_store", live_store)
+    found = await verify(base_settings)
+    assert [each["customer"] for each in found.first_differences] == ["c:short"]
+    assert (found.customers, found.different, found.applied_twice) == (len(keys) + 1, 1, 0)
+    assert read == check.ATTEMPTS
