@@ -175,7 +175,7 @@ def test_a_log_that_is_down_is_told(tmp_path: Path, base_settings: Settings) -> 
 async def test_interrupted_it_goes_on_where_it_stopped(
     tmp_path: Path, embedded_settings: Settings
 ) -> None:
-    invoices = 40_000  # so many that a busy machine is not done before it is interrupted
+    invoices = 80_000  # so many that a busy machine is not done before it is interrupted
     path = tmp_path / "retail.csv"
     path.write_text(retail_csv(invoices))
     topic = PURCHASES.named(embedded_settings.namespace)
