@@ -95,7 +95,7 @@ class Expression:
 
     def _result(self, context: Context) -> object:
         self._reading.context = context
-        # A whole moment gives values without a look-up by name, which is half of their price.
+        # A whole moment gives values without a look-up by name.
         self._reading.gives = self._direct if hasattr(context, "profile") else self._named
         try:
             return self._program.execute(self._context)

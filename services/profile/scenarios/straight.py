@@ -1,9 +1,9 @@
 """Conditions that need no CEL: comparisons of variables with constants, joined. Pure.
 
-Such a one runs as plain calls at a fifth of what a CEL program costs, most of which goes into
-turning values into CEL's; most conditions that are asked for every fact are of that kind. It says
-what the program says (a test compares them over drawn expressions and values), and where a variable
-cannot be read it raises, and the program is asked instead.
+Such a one runs as plain calls, and no value is turned into CEL's; most conditions that facts ask
+are of that kind. It says what the program says (a test compares them over drawn
+expressions and values), and where a variable cannot be read it raises, and the program is asked
+instead.
 """
 
 import math
